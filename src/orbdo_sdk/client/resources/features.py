@@ -1,0 +1,35 @@
+"""Features: what an app asks about before it does work for a customer. Plans grant them."""
+
+from collections.abc import Mapping
+
+from orbdo_sdk.client._pages import AsyncPages
+from orbdo_sdk.client._vocabulary import given, path
+from orbdo_sdk.client.resources._resource import Resource
+from orbdo_sdk.wire import Feature, FeatureType, Page
+
+
+class Features(Resource):
+    """The features of the account. Which customer has one is a question for ``orb.entitlements``."""
+
+    async def create(
+        self,
+        key: str,
+        *,
+        type: FeatureType = "boolean",  # noqa: A002 - the word of the API
+        name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Feature:
+        """The new feature under a key of your own: a switch, a ``limit`` or a ``config`` value.
+
+        Raises BadRequestError when the key is taken.
+        """
+        body = given(key=key, type=type, name=name, metadata=metadata)
+        return await self._post(Feature, path("features"), body)
+
+    async def get(self, key: str) -> Feature:
+        """The feature, by its key or its id; raises NotFoundError when there is none."""
+        return await self._get(Feature, path("features", key))
+
+    def list(self, *, limit: int | None = None, cursor: str | None = None) -> AsyncPages[Feature]:
+        """All features, newest first, ``limit`` (1 to 100, the server's default is 20) a page."""
+        return self._list(Page[Feature], path("features"), limit=limit, cursor=cursor)

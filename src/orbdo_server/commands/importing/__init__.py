@@ -1,0 +1,1 @@
+"""Turning the rows of a file into events."""

@@ -1,0 +1,1 @@
+"""Where things are kept. It remembers and decides nothing."""

@@ -1,0 +1,26 @@
+"""Fresh ids and the clock."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from orbdo_server.identifiers import new_id, utc_now
+
+
+def test_an_id_has_its_prefix_and_26_characters() -> None:
+    """Of Crockford's base 32, in lower case: none of i, l, o and u, which are misread."""
+    for _ in range(100):
+        assert re.fullmatch(r"cus_[0-9a-hjkmnp-tv-z]{26}", new_id("cus"))
+
+
+def test_ids_made_later_sort_later() -> None:
+    """Also those of one millisecond, so that lists have one order."""
+    ids = [new_id("req") for _ in range(10_000)]
+    assert ids == sorted(ids)
+    assert len(set(ids)) == len(ids)
+
+
+def test_the_clock_is_in_utc() -> None:
+    """Aware, and of now."""
+    now = utc_now()
+    assert now.tzinfo is UTC
+    assert abs(now - datetime.now(UTC)) < timedelta(seconds=5)
