@@ -13,7 +13,7 @@ SHAPE_TESTS := tests/test_architecture.py tests/test_tidy.py tests/test_public_s
 # More for pytest, for example `make test PYTEST_OPTIONS="-k prices -x"`.
 PYTEST_OPTIONS ?=
 # Rounds of kill and restart in `make test-crash`; `make test` plays a few only.
-CRASH_ROUNDS ?= 200
+CRASH_ROUNDS ?= 100
 # More for the benchmarks, for example `make bench BENCH="ingest"`.
 BENCH ?=
 # More for uv, for example `make lock LOCK_OPTIONS=--upgrade`.

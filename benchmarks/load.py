@@ -23,6 +23,7 @@ import numpy as np
 import uvloop
 
 from benchmarks.ingest_requests import requests
+from benchmarks.stalls import Stalls, stalls
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,6 +64,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float
     p999_ms: float
     longest_ms: float
+    stalls: Stalls
     acknowledged_events: int
     generator_cpu_share: float
 
@@ -195,6 +197,7 @@ class Generator:
             p99_ms=p99 * 1e3,
             p999_ms=p999 * 1e3,
             longest_ms=float(counted.max()) * 1e3,
+            stalls=stalls(self._answered, start=self._measured_from, end=self._deadline),
             acknowledged_events=len(self._answered) * self._plan.batch_events,
             generator_cpu_share=cpu_share,
         )

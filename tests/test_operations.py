@@ -9,7 +9,7 @@ ROW = re.compile(rf"^\| `{PREFIX}(\w+)` \| ([\d.]+) \|", re.MULTILINE)
 # Which bounds of a request there are is what the reader looks for.
 BOUNDS = {name for name in Settings.__struct_fields__ if name.endswith(("_max", "_seconds"))}
 # Those of billing, not of a connection or a request.
-OTHERS = {"grace_seconds", "document_link_seconds"}
+OTHERS = {"grace_seconds", "document_link_seconds", "dedupe_window_seconds", "corrections_max"}
 
 
 def test_the_limits_are_those_of_the_settings() -> None:

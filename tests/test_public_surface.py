@@ -21,16 +21,18 @@ SURFACE = {
         BadRequestError BasePlan BatchRejectedError BillableMetric BillableMetricTiny BillingCycleAnchor
         BillingCycleConfiguration BufferFullError BufferLimits BulkConfig BulkPrice BulkTier ClosedError
         ConfigurationError ConflictError ConnectionFailedError Customer CustomerMinified DeadLetter
-        DeadLetters Decision DocumentUrl Drop EmbeddedApp Entitlement EntitlementSnapshot Event
-        EventFields EventRejectedError Feature FieldProblem FixedFeeQuantity Hierarchy Identified
-        InvalidEventError Invoice Item ItemSlim LineItem NotFoundError NotGiven Orb OrbError OrbOptions
-        PackageConfig PackagePrice Page PaginationMetadata PermissionDeniedError Ping Plan PlanFeature
+        DeadLetters Decision Difference DocumentUrl Drop EmbeddedApp Entitlement EntitlementSnapshot
+        Event EventFields EventRejectedError EventTrace EventVolume EventVolumes Feature FieldProblem
+        FixedFeeQuantity FoundEvent FoundEvents Hierarchy HourOfEvents Identified InvalidEventError
+        Invoice Item ItemSlim LineItem NotFoundError NotGiven Orb OrbError OrbOptions PackageConfig
+        PackagePrice Page PaginationMetadata PermissionDeniedError Ping Plan PlanFeature
         PlanFeatureGrant Price PriceCalculation PriceInterval PriceTier Product Proration
-        QuantityTransition RateLimitedError Reason Receipt RequestTooLargeError RetryPolicy ServerError
-        SnapshotPolicy Source SpoolError Statistics SubLineItem Subscription SubscriptionItem
-        SubscriptionMinified SyncOrb SyncPages Tier TierCharge TierConfig TieredConfig TieredPrice
-        TimedOutError Timeout TrialConfig TrialInfo UnexpectedAnswerError UnitConfig UnitPrice
-        UpcomingInvoice Usage UsageCheck UsageRow WrongEventLoopError decide
+        QuantityTransition RateLimitedError Reason Receipt ReconciledInvoice Reconciliation
+        RequestTooLargeError RetryPolicy SendsReleased ServerError SnapshotPolicy Source SpoolError Statistics
+        SubLineItem Subscription SubscriptionItem SubscriptionMinified SyncOrb SyncPages Tier TierCharge
+        TierConfig TieredConfig TieredPrice TimedOutError Timeout TracedCorrection TracedLine
+        TracedMetric TracedRepeat TracedRow TrialConfig TrialInfo UnexpectedAnswerError UnitConfig
+        UnitPrice UnmatchedCustomer UpcomingInvoice Usage UsageCheck UsageRow WrongEventLoopError decide
     """,
     "orbdo_sdk.client": """
         NOT_GIVEN Agent AsyncPages BufferLimits DeadLetter DeadLetters Drop EmbeddedApp Event

@@ -1,8 +1,8 @@
 """The server as an ASGI app: opens the stores, wires the table of routes, and closes everything again."""
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import ExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from functools import cache, partial
 from pathlib import Path
 
@@ -14,17 +14,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orbdo_sdk.wire import encode
 from orbdo_server import __version__
-from orbdo_server.api import documents, events, system
+from orbdo_server.api import backups, documents, ingest, system
 from orbdo_server.api.auth import Authentication
 from orbdo_server.api.dispatch import READERS, WRITERS, Handler, bind
-from orbdo_server.api.middleware import RequestBoundary, RequireKey
+from orbdo_server.api.middleware import RequestBoundary, RequireKey, Shortcut
 from orbdo_server.api.openapi import describe
 from orbdo_server.api.routes import ENDPOINTS
 from orbdo_server.core.api_keys import RANDOM_BYTES
+from orbdo_server.engine.housekeeping import Housekeeper
 from orbdo_server.engine.ingest import Ingest
 from orbdo_server.engine.keys import ACCOUNT, create_first_key, ensure_tenant
+from orbdo_server.engine.log_watch import note, require_log, require_same_time
+from orbdo_server.engine.restore import require_finished
 from orbdo_server.engine.stores import Stores
 from orbdo_server.engine.transaction import Transaction
+from orbdo_server.errors import UnavailableError
 from orbdo_server.identifiers import new_id, utc_now
 from orbdo_server.settings import Settings
 from orbdo_server.storage.database import Database
@@ -42,32 +46,33 @@ class OrbdoApp:
     def __init__(self, stores: Stores, *, keys: tuple[str, ...] = ()) -> None:
         self.stores = stores
         self.ingest = Ingest(stores.log)
+        self._housekeeper = Housekeeper(stores, clock=utc_now)
         # Set when the process was told to end: from then on it is not ready, though it still answers.
         self.is_stopping = False
         self._closed = False
-        self._app = self._build(keys)
+        readers = CapacityLimiter(READERS)
+        self.door = ingest.IngestDoor(stores, self.ingest, readers)
+        self._app = self._build(keys, readers)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one ASGI connection."""
-        # Routers raise what they do not find where there is an app, and answer in plain text where there is none.
-        await self._app({**scope, "app": self}, receive, send)
+        return self._app(scope, receive, send)
 
     def close(self) -> None:
         """Finish what was begun, then close the stores; closing twice is closing once."""
         if not self._closed:
             self._closed = True
             self.ingest.close()
+            self._housekeeper.close()
+            with suppress(UnavailableError):
+                note(self.stores)
             self.stores.close()
 
-    def _build(self, keys: tuple[str, ...]) -> ASGIApp:
-        readers = CapacityLimiter(READERS)
+    def _build(self, keys: tuple[str, ...], readers: CapacityLimiter) -> ASGIApp:
         authentication = Authentication(self.stores.database, environment_keys=keys, clock=utc_now)
+        guarded = partial(RequireKey, authentication=authentication, limiter=readers)
         api = Router(
-            [
-                # Routes are tried in turn, and most requests bring events.
-                *events.ingest_routes(self.stores, self.ingest, readers),
-                *self._routes(readers, authentication.forget),
-            ],
+            [ingest.ingest_route(self.door), *self._routes(readers, authentication.forget), *self._backup_routes()],
             redirect_slashes=False,
         )
         routes = [
@@ -75,9 +80,15 @@ class OrbdoApp:
             Route("/readyz", partial(system.readyz, stores=self.stores, limiter=readers)),
             Route("/openapi.json", _openapi),
             documents.route(self.stores, readers),
-            Mount("/v1", app=RequireKey(api, authentication=authentication, limiter=readers)),
+            Mount("/v1", app=guarded(api)),
         ]
-        return RequestBoundary(Router(routes, redirect_slashes=False, lifespan=self._lifespan))
+        router = Router(routes, redirect_slashes=False, lifespan=self._lifespan)
+        routed = partial(self._route, router)
+        return RequestBoundary(Shortcut(routed, method="POST", path="/v1/ingest", door=guarded(self.door)))
+
+    def _route(self, router: Router, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        # Routers raise what they do not find where there is an app, and answer in plain text where there is none.
+        return router({**scope, "app": self}, receive, send)
 
     def _routes(self, readers: CapacityLimiter, forget_keys: Callable[[], None]) -> list[Route]:
         """One route an address, in the order of the table, so that a wrong method is told all the right ones."""
@@ -91,6 +102,11 @@ class OrbdoApp:
                 committed=forget_keys if endpoint.tag == "keys" else _nothing,
             )
         return [Route(path, partial(_answer, handlers), methods=[*handlers]) for path, handlers in addresses.items()]
+
+    def _backup_routes(self) -> list[Route]:
+        """What is about the server as a whole."""
+        release = bind(backups.RELEASE, self.stores, CapacityLimiter(WRITERS))
+        return backups.routes(self.stores, partial(_answer, {"POST": release}))
 
     @asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:
@@ -106,12 +122,15 @@ def open_stores(settings: Settings) -> Stores:
     Raises ``StartError`` for settings that name no such store and for a damaged or a newer database, and what the event
     log raises when it cannot be opened; nothing stays open then.
     """
+    require_finished(settings.data)
+    require_log(settings)
     settings.data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as opened:
         # The log comes first: it lets nobody else in, so that no tables are changed under a server that runs.
-        log = opened.enter_context(closing(DuckDBEventLog(settings.log_path)))
+        log = opened.enter_context(closing(DuckDBEventLog(settings.log_path, dedupe_window=settings.dedupe_window)))
         database = opened.enter_context(closing(Database(settings.database)))
         database.migrate()
+        require_same_time(database, log)
         stores = Stores(
             settings=settings,
             database=database,
@@ -119,6 +138,7 @@ def open_stores(settings: Settings) -> Stores:
             documents=Documents(settings.documents),
             signing_secret=_prepare(database),
         )
+        note(stores)
         opened.pop_all()
     return stores
 
@@ -173,7 +193,7 @@ async def _openapi(_request: Request) -> Response:
 
 @cache
 def _description() -> bytes:
-    return encode(describe((*ENDPOINTS, events.INGEST), version=__version__))
+    return encode(describe((*ENDPOINTS, ingest.INGEST, backups.RELEASE), version=__version__))
 
 
 def _nothing() -> None:

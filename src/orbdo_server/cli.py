@@ -11,6 +11,9 @@ COMMANDS = {
     "import": "Bring a CSV, JSON lines or Parquet file in as events.",
     "verify": "Compute sealed invoices again and compare.",
     "keys": "Make, list and revoke API keys.",
+    "backup": "Make one file from which the server can be made again, while it runs.",
+    "restore": "Make a data folder of a backup, and release it when all is well.",
+    "recover": "Say what a damaged event log has and lacks, and go on with what is left.",
 }
 MODULES = {"import": "import_events"}
 

@@ -20,6 +20,7 @@ ServerError
 
 StartError                    the server does not start, and says what to do about it
 ├── SettingsError             a setting is unknown or cannot be read (settings.py)
+├── BackupError               a backup cannot be made, read or restored (storage/backup_files.py)
 ├── NewerDatabaseError        the database was written by a newer version
 └── DamagedDatabaseError      the database lost or changed something
 """

@@ -15,6 +15,12 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{''.join(characters)}"
 
 
+def new_request_id() -> str:
+    """``req`` and 26 hexadecimal digits: 12 of the milliseconds, then 14 that are random; a quarter of the work."""
+    digits = uuid_utils.uuid7().hex
+    return f"req_{digits[:12]}{digits[18:]}"
+
+
 def utc_now() -> datetime:
     """The present instant, aware and in UTC."""
     return datetime.now(UTC)

@@ -17,6 +17,9 @@ DATA_FOLDER_DEFAULT = "./orbdo-data"
 HOST_DEFAULT = "127.0.0.1"
 PORT_DEFAULT = 8400
 GRACE_DEFAULT = timedelta(hours=12)
+# A key is known at least as long as its event may come again: a month that is open, and the grace period after it.
+DEDUPE_WINDOW_DEFAULT = timedelta(days=34)
+LONGEST_MONTH = timedelta(days=31)
 BODY_BYTES_MAX_DEFAULT = 1 << 20
 INGEST_BODY_BYTES_MAX_DEFAULT = 32 << 20
 INGEST_EVENTS_MAX_DEFAULT = 20_000
@@ -32,6 +35,8 @@ BODY_SECONDS_DEFAULT = 10.0
 KEEP_ALIVE_SECONDS_DEFAULT = 30.0
 SHUTDOWN_SECONDS_DEFAULT = 15
 DOCUMENT_LINK_SECONDS_DEFAULT = 3_600
+# Orb's: amendments and deprecations of one customer's events in 100 days.
+CORRECTIONS_MAX_DEFAULT = 100
 # It stands on every invoice until it is set, and says how.
 SELLER_NAME_DEFAULT = "Your company (ORBDO_SELLER_NAME)"
 # Names that other parts of the product read from the same environment.
@@ -71,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     documents_url: str | None = None
     public_url: str | None = None
     grace_seconds: Seconds = int(GRACE_DEFAULT.total_seconds())
+    dedupe_window_seconds: Seconds | None = None
     body_bytes_max: Bytes = BODY_BYTES_MAX_DEFAULT
     ingest_body_bytes_max: Bytes = INGEST_BODY_BYTES_MAX_DEFAULT
     ingest_compressed_bytes_max: Bytes = INGEST_COMPRESSED_BYTES_MAX_DEFAULT
@@ -85,6 +91,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_notice_seconds: Annotated[float, Meta(ge=0, le=DEADLINE_SECONDS_MOST)] = 0.0
     shutdown_seconds: Annotated[int, Meta(ge=1, le=DEADLINE_SECONDS_MOST)] = SHUTDOWN_SECONDS_DEFAULT
     seller_name: str = SELLER_NAME_DEFAULT
+    corrections_max: Annotated[int, Meta(ge=0, le=EVENTS_MAX)] = CORRECTIONS_MAX_DEFAULT
     document_link_seconds: Annotated[int, Meta(ge=1, le=YEAR_SECONDS)] = DOCUMENT_LINK_SECONDS_DEFAULT
 
     @classmethod
@@ -106,11 +113,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(message)
         chosen = {name: value for name, value in overrides.items() if value is not None}
         try:
-            return msgspec.convert({**given, **chosen}, type=cls, strict=False, dec_hook=_decode_path)
+            settings = msgspec.convert({**given, **chosen}, type=cls, strict=False, dec_hook=_decode_path)
         except msgspec.ValidationError as error:
             problem, _, field = str(error).partition(" - at `$.")
             message = f"{PREFIX}{field.rstrip('`').upper()} cannot be read: {problem}"
             raise SettingsError(message) from error
+        settings._require_window()
+        return settings
+
+    def _require_window(self) -> None:
+        least = int(self._dedupe_window_least.total_seconds())
+        if self.dedupe_window_seconds is not None and self.dedupe_window_seconds < least:
+            message = (
+                f"ORBDO_DEDUPE_WINDOW_SECONDS must be at least {least}: an event may come for a month and the grace "
+                f"period of {self.grace_seconds} seconds, and is to be known as long"
+            )
+            raise SettingsError(message)
+
+    @property
+    def dedupe_window(self) -> timedelta:
+        """How long after an event happened and came in its key is known, so that it is not counted again.
+
+        Unless it is set, 34 days, or longer where the grace period needs it.
+        """
+        if self.dedupe_window_seconds is None:
+            return max(DEDUPE_WINDOW_DEFAULT, self._dedupe_window_least)
+        return timedelta(seconds=self.dedupe_window_seconds)
+
+    @property
+    def _dedupe_window_least(self) -> timedelta:
+        return LONGEST_MONTH + self.grace
 
     @property
     def grace(self) -> timedelta:

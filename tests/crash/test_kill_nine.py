@@ -1,8 +1,8 @@
 """A process that writes the log is killed with SIGKILL, again and again: everything it answered is there, once.
 
 The child sends batches through the whole way in, several at a time, and says on its output which were answered.
-Whatever was not answered is sent again to the next child, as a client would. The write-ahead file is moved into the
-database all the time, so that kills hit that too.
+Whatever was not answered is sent again to the next child, as a client would, and so is some that was. Segments of the
+journal begin, chunks are written and checkpoints are made all the time, so that kills hit those too.
 """
 
 import asyncio
@@ -21,24 +21,31 @@ import pytest
 
 from orbdo_server.engine.ingest import Ingest
 from orbdo_server.storage.event_log.duckdb import DuckDBEventLog
-from tests.support.logged_events import RECEIVED, TENANT, event, keys, units
+from tests.support.logged_events import RECEIVED, TENANT, event, keys, the_clock, units
 
-ROUNDS = int(os.environ.get("ORBDO_CRASH_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("ORBDO_CRASH_ROUNDS", "10"))
+SEEDS = (9, 10, 11, 12, 13)
 BATCH_EVENTS = 20
 IN_FLIGHT = 8
+CHUNK_ROWS = 500
+SEGMENT_BYTES_MAX = 50_000
 CHECKPOINT_WAL_BYTES = 100_000
+CHECKPOINT_JOURNAL_BYTES = 200_000
+AGAIN_MAX = 5
+READ_ROWS_MAX = 10_000_000
 
 
 @pytest.mark.crash
-def test_what_was_answered_survives_a_kill_and_is_counted_once(tmp_path: Path) -> None:
-    """At three random moments, or as many as ORBDO_CRASH_ROUNDS says; in the end a retry brings in the rest."""
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_was_answered_survives_a_kill_and_is_counted_once(tmp_path: Path, seed: int) -> None:
+    """Ten times with all seeds, or as often as ORBDO_CRASH_ROUNDS says; in the end a retry brings in the rest."""
     path = tmp_path / "events.duckdb"
-    chance = random.Random(9)
+    chance = random.Random(seed)
     answered: set[int] = set()
     begun = 0
-    for _ in range(ROUNDS):
-        unanswered = set(range(begun)) - answered
-        answered |= killed(path, unanswered, goes_on_at=begun, after_seconds=chance.uniform(0.0, 0.3))
+    for _ in range(ROUNDS // len(SEEDS)):
+        again = set(range(begun)) - answered | set(chance.sample(sorted(answered), min(AGAIN_MAX, len(answered))))
+        answered |= killed(path, again, goes_on_at=begun, after_seconds=chance.uniform(0.0, 0.3))
         there = stored(path)
         assert [key for number in answered for key in batch_keys(number) if there[key] != 1] == []
         assert set(there.values()) <= {1}
@@ -80,7 +87,7 @@ def child(path: Path, unanswered: set[int], *, goes_on_at: int | None) -> "subpr
 
 def stored(path: Path) -> Counter[str]:
     """How often each key is in effect; each counts one unit."""
-    log = DuckDBEventLog(path, threads=1)
+    log = DuckDBEventLog(path, threads=1, clock=the_clock, read_rows_max=READ_ROWS_MAX)
     there = Counter(keys(log))
     assert units(log) == log.position() == there.total()
     log.close()
@@ -106,7 +113,15 @@ async def send_all(ingest: Ingest, numbers: Iterable[int]) -> None:
 
 def write(path: Path, numbers: Iterable[int]) -> None:
     """What the child does."""
-    log = DuckDBEventLog(path, threads=1, checkpoint_wal_bytes=CHECKPOINT_WAL_BYTES)
+    log = DuckDBEventLog(
+        path,
+        threads=1,
+        chunk_rows=CHUNK_ROWS,
+        segment_bytes_max=SEGMENT_BYTES_MAX,
+        checkpoint_wal_bytes=CHECKPOINT_WAL_BYTES,
+        checkpoint_journal_bytes=CHECKPOINT_JOURNAL_BYTES,
+        clock=the_clock,
+    )
     ingest = Ingest(log)
     asyncio.run(send_all(ingest, numbers))
     ingest.close()

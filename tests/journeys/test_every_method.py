@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orbdo_sdk import NotFoundError, Orb, SyncOrb
+from orbdo_sdk import BadRequestError, NotFoundError, Orb, PermissionDeniedError, SyncOrb
 from orbdo_server.commands.demonstration.server import RunningServer, running_server
 
 NOVEMBER = datetime(2023, 11, 1, tzinfo=UTC)
@@ -65,11 +65,16 @@ async def test_from_a_metric_to_a_paid_invoice_and_an_entitlement(orb: Any) -> N
     await history_comes_in(orb, metric)
     issued = await november_is_billed(orb, subscription)
     await events_of_today_count_once(orb)
+    await a_mistake_is_corrected(orb)
+    await what_became_of_events_is_looked_up(orb)
     await entitlements_follow_the_plan_and_the_usage(orb)
     await the_plan_changes_and_ends(orb, subscription, price)
     assert [invoice.id for invoice in await listed(orb.invoices.list(customer_id="acme"))] == [issued.id]
     with pytest.raises(NotFoundError):
         await done(orb.invoices.get("inv_unknown"))
+    # Nothing was restored here, and it is not for agents.
+    with pytest.raises((BadRequestError, PermissionDeniedError), match=r"not paused|server as a whole"):
+        await done(orb.backups.release())
 
 
 async def a_price_of_calls(orb: Any) -> tuple[Any, Any]:
@@ -140,6 +145,31 @@ async def events_of_today_count_once(orb: Any) -> None:
     assert [taken.duplicate for taken in await done(orb.meter.ingest_batch(batch))] == [True, False]
     orb.meter.track("call", "acme", idempotency_key="now-3")
     assert await done(orb.meter.flush())
+
+
+async def a_mistake_is_corrected(orb: Any) -> None:
+    """An event of another kind, amended to what it should be, deprecated, and brought back."""
+    event = {"event_type": "upload", "customer_id": "acme", "timestamp": datetime.now(UTC)}
+    await done(orb.meter.ingest(**event, idempotency_key="upload-1", properties={"bytes": 10}))
+    await done(orb.events.amend("upload-1", **event, properties={"bytes": 20}))
+    await done(orb.events.deprecate("upload-1"))
+    assert [found.deprecated for found in await done(orb.events.search(["upload-1"]))] == [True]
+    await done(orb.events.undo("upload-1"))
+    (found,) = await done(orb.events.search(["upload-1"]))
+    assert (found.deprecated, found.properties) == (False, {"bytes": 20})
+
+
+async def what_became_of_events_is_looked_up(orb: Any) -> None:
+    """By id, by the hour, from an event to its invoice, and all of five days held against that invoice."""
+    assert [event.id for event in await done(orb.events.search(["now-2", "old-1", "now-1"]))] == ["now-2", "now-1"]
+    hours = await done(orb.events.volume(NOVEMBER, NOVEMBER + timedelta(hours=2)))
+    assert [hour.count for hour in hours] == [1, 0]
+    trace = await done(orb.events.trace("old-1"))
+    assert [row.state for row in trace.rows] == ["in_effect"]
+    assert [(line.invoice_number, line.counted_when_issued) for line in trace.invoices] == [("INV-000001", True)]
+    five_days = await done(orb.reconciliation.get(NOVEMBER, NOVEMBER + timedelta(days=5)))
+    assert (sum(hour.in_effect for hour in five_days.hours), five_days.differences) == (5, [])
+    assert [(invoice.invoice_number, invoice.state) for invoice in five_days.invoices] == [("INV-000001", "agrees")]
 
 
 async def entitlements_follow_the_plan_and_the_usage(orb: Any) -> None:

@@ -79,6 +79,7 @@ def test_an_unknown_option_is_a_mistake_of_ours() -> None:
         ("ORBDO_BODY_BYTES_MAX", ["1", str(1 << 30)], ["0", str((1 << 30) + 1)]),
         ("ORBDO_INGEST_BODY_BYTES_MAX", ["1", str(1 << 30)], ["0", str((1 << 30) + 1)]),
         ("ORBDO_INGEST_EVENTS_MAX", ["1", "1000000"], ["0", "1000001"]),
+        ("ORBDO_CORRECTIONS_MAX", ["0", "1000000"], ["-1", "1000001"]),
         ("ORBDO_DOCUMENT_LINK_SECONDS", ["1", str(366 * 86_400)], ["0", str(366 * 86_400 + 1)]),
     ],
 )
@@ -140,3 +141,23 @@ def test_secrets_are_not_shown(field: str, value: Any, shown: str) -> None:
     assert f"{field}={shown}" in repr(settings)
     if value is not None and field == "api_key":
         assert "canary" not in repr(settings)
+
+
+def test_keys_are_known_for_34_days_or_as_long_as_events_may_come() -> None:
+    """A longer grace period stretches the window by itself."""
+    assert Settings.load({}).dedupe_window == timedelta(days=34)
+    assert Settings.load({"ORBDO_GRACE_SECONDS": str(3 * 86_400)}).dedupe_window == timedelta(days=34)
+    assert Settings.load({"ORBDO_GRACE_SECONDS": str(3 * 86_400 + 1)}).dedupe_window == timedelta(days=34, seconds=1)
+
+
+def test_keys_are_known_as_long_as_events_may_come() -> None:
+    """The window is at least a month of 31 days and the grace period; one second less is refused with the reason."""
+    least = 31 * 86_400 + 12 * 3_600
+    settings = Settings.load({"ORBDO_DEDUPE_WINDOW_SECONDS": str(least)})
+    assert settings.dedupe_window == timedelta(days=31, hours=12)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load({"ORBDO_DEDUPE_WINDOW_SECONDS": str(least - 1)})
+    assert str(caught.value) == (
+        "ORBDO_DEDUPE_WINDOW_SECONDS must be at least 2721600: an event may come for a month and the grace period of "
+        "43200 seconds, and is to be known as long"
+    )

@@ -134,6 +134,106 @@ BACKFILL: dict[str, Any] = {
     "customer_id": None,
     "reverted_at": None,
 }
+FOUND: dict[str, Any] = {
+    "id": "a",
+    "event_name": "llm",
+    "timestamp": AT,
+    "properties": {"tokens": 5},
+    "external_customer_id": "acme",
+    "customer_id": None,
+    "deprecated": False,
+}
+TRACE: dict[str, Any] = {
+    "id": "a/b",
+    "as_of": 42,
+    "rows": [
+        {
+            "position": 7,
+            "received_at": AT,
+            "state": "in_effect",
+            "event_name": "llm",
+            "timestamp": AT,
+            "properties": {"tokens": "0.1"},
+            "external_customer_id": "acme",
+            "customer_id": None,
+            "backfill_id": None,
+            "amends": None,
+        }
+    ],
+    "repeats": [{"received_at": AT, "conflict": True}],
+    "corrections": [{"at": AT, "action": "undone"}],
+    "customer": {"id": CUSTOMER_ID, "external_customer_id": "acme"},
+    "unmatched": None,
+    "metrics": [{"id": "met_1", "name": "Tokens", "quantity": "0.1", "counted": True}],
+    "metrics_complete": True,
+    "invoices": [
+        {
+            "invoice_id": None,
+            "invoice_number": None,
+            "status": "upcoming",
+            "subscription_id": "sub_1",
+            "period_start": AT,
+            "period_end": "2026-02-01T00:00:00Z",
+            "line_id": "line_1",
+            "price_id": PRICE_ID,
+            "price_name": "Tokens",
+            "metric_id": "met_1",
+            "quantity": "0.1",
+            "counted_when_issued": None,
+            "counts_now": True,
+        }
+    ],
+    "invoices_complete": True,
+}
+RECONCILIATION: dict[str, Any] = {
+    "start": AT,
+    "end": "2026-01-01T01:00:00Z",
+    "as_of": 42,
+    "hours": [
+        {
+            "start": AT,
+            "end": "2026-01-01T01:00:00Z",
+            "stored": 9,
+            "in_effect": 2,
+            "unmatched": 1,
+            "amended": 1,
+            "undone": 1,
+            "deprecated": 1,
+            "replaced": 1,
+            "pending": 1,
+            "reverted": 1,
+        }
+    ],
+    "unmatched": [{"external_customer_id": "bob", "customer_id": None, "events": 1}],
+    "unmatched_left_off": 0,
+    "invoices": [
+        {
+            "invoice_id": "inv_1",
+            "invoice_number": "INV-000001",
+            "customer_id": CUSTOMER_ID,
+            "subscription_id": "sub_1",
+            "period_start": AT,
+            "period_end": "2026-02-01T00:00:00Z",
+            "as_of": 40,
+            "state": "late",
+            "events_sealed": 1,
+            "events_as_of": 1,
+            "events_now": 2,
+            "late_events": 1,
+        }
+    ],
+    "differences": [
+        {
+            "kind": "late_events",
+            "hour": None,
+            "invoice_id": "inv_1",
+            "line_id": "line_1",
+            "expected": "1",
+            "found": "2",
+        }
+    ],
+    "pagination_metadata": {"has_more": True, "next_cursor": "next"},
+}
 API_KEY: dict[str, Any] = {
     "id": "key_1",
     "name": "importer",

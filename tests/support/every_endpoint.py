@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +25,17 @@ EVENT = {
     "timestamp": "2022-01-15T00:00:00Z",
     "properties": {"tokens": 1},
 }
+# Corrections are for events of late; an amendment says when its event happened.
+LATELY = datetime.now(UTC).isoformat()
+AMENDMENT = {
+    "event_name": "llm_request",
+    "timestamp": LATELY,
+    "properties": {"tokens": 2},
+    "external_customer_id": "$external_customer_id",
+}
 YEAR = {"start": "2023-01-01", "end": "2024-01-01"}
+DAY = {"start": "2023-11-16", "end": "2023-11-17"}
+VOLUME = {"timeframe_start": "2023-11-16", "timeframe_end": "2023-11-17"}
 
 # Ids of the right form that name nothing.
 UNKNOWN: Ids = {
@@ -42,6 +53,7 @@ UNKNOWN: Ids = {
     "invoice_id": "inv_" + "z" * 26,
     "issued_invoice_id": "inv_" + "y" * 26,
     "backfill_id": "bf_" + "z" * 26,
+    "event_id": "nothing",
     "key_id": "key_" + "z" * 26,
 }
 
@@ -198,6 +210,13 @@ EVERY_ENDPOINT = (
     Asked("POST", "/ingest", {"events": [{**EVENT, "customer_id": "$customer_id"}]}, {"backfill_id": "$backfill_id"}),
     Asked("POST", "/events/backfills/{backfill_id}/close"),
     Asked("POST", "/events/backfills/{backfill_id}/revert"),
+    Asked("POST", "/events/search", {"event_ids": ["$event_id"]}),
+    Asked("GET", "/events/volume", query=VOLUME),
+    Asked("GET", "/events/{event_id}/trace"),
+    Asked("PUT", "/events/{event_id}", AMENDMENT),
+    Asked("PUT", "/events/{event_id}/deprecate"),
+    Asked("POST", "/events/{event_id}/undo"),
+    Asked("GET", "/reconciliation", query=DAY),
     Asked("POST", "/metrics/{metric_id}/archive"),
     Asked("POST", "/metrics/{metric_id}/unarchive"),
     Asked("POST", "/items/{item_id}/archive"),
@@ -227,6 +246,7 @@ async def one_of_everything(client: httpx.AsyncClient, owner: str) -> Ids:
     issued = await post(client, "/invoices", {"subscription_id": other["id"]})
     await post(client, f"/invoices/{issued['id']}/issue")
     backfill = await post(client, "/events/backfills", {"timeframe_start": "2022-01-01", "timeframe_end": "2022-02-01"})
+    event_id = await an_event(client, owner)
     key = await post(client, "/api_keys", {"name": "spare", "scopes": ["events:write"]})
     return {
         "customer_id": customer["id"],
@@ -243,5 +263,13 @@ async def one_of_everything(client: httpx.AsyncClient, owner: str) -> Ids:
         "invoice_id": invoice["id"],
         "issued_invoice_id": issued["id"],
         "backfill_id": backfill["id"],
+        "event_id": event_id,
         "key_id": key["id"],
     }
+
+
+async def an_event(client: httpx.AsyncClient, owner: str) -> str:
+    """The id of an event of now."""
+    event = {**EVENT, "idempotency_key": f"{owner}-event", "timestamp": LATELY}
+    await post(client, "/ingest", {"events": [{**event, "external_customer_id": f"{owner}-ada"}]})
+    return f"{owner}-event"

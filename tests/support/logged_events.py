@@ -14,6 +14,9 @@ from orbdo_server.storage.event_log import (
     BackfillClosed,
     BackfillCreated,
     BackfillReverted,
+    CorrectionUndone,
+    EventAmended,
+    EventDeprecated,
     EventLog,
     Scope,
 )
@@ -22,6 +25,11 @@ TENANT = "acme"
 ADA = CustomerRef(id="cus_ada", external_customer_id="ada")
 RECEIVED = datetime(2026, 3, 31, 12, tzinfo=UTC)
 MARCH = Period(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
+
+
+def the_clock() -> datetime:
+    """The time of a log that has just received such events, so that their keys are within its window."""
+    return RECEIVED
 
 
 def on(day: int, hour: int = 0) -> datetime:
@@ -64,26 +72,44 @@ def create(
     customer: CustomerRef | None = None,
     replace: bool = True,
     tenant: str = TENANT,
+    only: str | None = None,
 ) -> int:
-    """Begin a backfill; the position."""
+    """Begin a backfill, which replaces ``only`` what meets the condition where one is given; the position."""
     action = BackfillCreated(
         backfill_id=backfill_id,
         at=RECEIVED,
         timeframe=timeframe,
         customer=customer,
         replace_existing_events=replace,
+        deprecation_filter=only,
     )
-    return log.record_backfill(tenant, action)
+    return log.record(tenant, action)
 
 
 def close(log: EventLog, backfill_id: str) -> int:
     """Close a backfill; the position."""
-    return log.record_backfill(TENANT, BackfillClosed(backfill_id=backfill_id, at=RECEIVED))
+    return log.record(TENANT, BackfillClosed(backfill_id=backfill_id, at=RECEIVED))
 
 
 def revert(log: EventLog, backfill_id: str) -> int:
     """Revert a backfill; the position."""
-    return log.record_backfill(TENANT, BackfillReverted(backfill_id=backfill_id, at=RECEIVED))
+    return log.record(TENANT, BackfillReverted(backfill_id=backfill_id, at=RECEIVED))
+
+
+def amend(log: EventLog, target: int, of: Event, *, backfill_id: str | None = None) -> int:
+    """Put an event in the place of the one that lies there; the position."""
+    return log.record(TENANT, EventAmended(event=of, target=target, backfill_id=backfill_id, at=RECEIVED))
+
+
+def deprecate(log: EventLog, target: int, key: str, *, customer: str = "ada") -> int:
+    """Deprecate the event that lies there; the position."""
+    action = EventDeprecated(idempotency_key=key, target=target, at=RECEIVED, external_customer_id=customer)
+    return log.record(TENANT, action)
+
+
+def undo(log: EventLog, target: int, key: str) -> int:
+    """Take back the last correction of the event that lies there; the position."""
+    return log.record(TENANT, CorrectionUndone(idempotency_key=key, target=target, at=RECEIVED))
 
 
 def units(
@@ -108,7 +134,18 @@ def keys(log: EventLog, *, as_of: int | None = None, tenant: str = TENANT) -> li
 
 
 def answer(
-    position: int, ingested: Sequence[str] = (), *, duplicates: Sequence[str] = (), conflicts: Sequence[str] = ()
+    position: int,
+    ingested: Sequence[str] = (),
+    *,
+    duplicates: Sequence[str] = (),
+    conflicts: Sequence[str] = (),
+    deprecated: Sequence[str] = (),
 ) -> Appended:
     """What a batch is told."""
-    return Appended(position=position, ingested=list(ingested), duplicates=list(duplicates), conflicts=list(conflicts))
+    return Appended(
+        position=position,
+        ingested=list(ingested),
+        duplicates=list(duplicates),
+        conflicts=list(conflicts),
+        deprecated=list(deprecated),
+    )

@@ -16,7 +16,9 @@ TENANTLESS = {
     "audit_entries.last": "the chain of entries runs through all tenants",
     "audit_entries.read_all": "the chain is verified as a whole",
     "tenants.all_ids": "`orbdo verify` goes through all tenants of an install",
+    "tenants.delete_state": "a value of the server as a whole",
     "tenants.insert_state": "a value of the server as a whole",
+    "tenants.put_state": "a value of the server as a whole",
     "tenants.read_state": "a value of the server as a whole",
 }
 

@@ -19,7 +19,10 @@ from orbdo_sdk import (
     EntitlementSnapshot,
     Event,
     EventFields,
+    EventTrace,
+    EventVolume,
     Feature,
+    FoundEvent,
     Invoice,
     Item,
     Orb,
@@ -32,7 +35,9 @@ from orbdo_sdk import (
     PriceCalculation,
     PriceTier,
     Receipt,
+    Reconciliation,
     RetryPolicy,
+    SendsReleased,
     Statistics,
     Subscription,
     SubscriptionItem,
@@ -82,6 +87,19 @@ async def metering(orb: Orb) -> None:
     assert_type(usage.data[0].quantity, Decimal)
 
 
+async def lookups(orb: Orb) -> None:
+    """What became of events."""
+    found = await orb.events.search(("a", "b"), start=START, end=END)
+    assert_type(found, list[FoundEvent])
+    assert_type(await orb.events.volume(START), list[EventVolume])
+    trace = await orb.events.trace("a")
+    assert_type(trace, EventTrace)
+    assert_type(trace.metrics[0].quantity, Decimal)
+    reconciliation = await orb.reconciliation.get(START, END, limit=5)
+    assert_type(reconciliation, Reconciliation)
+    assert_type(reconciliation.differences[0].expected, Decimal | None)
+
+
 async def catalogue(orb: Orb) -> None:
     """What is sold."""
     assert_type(await orb.customers.create(customer_id="acme", email="billing@acme.test"), Customer)
@@ -127,6 +145,7 @@ async def lists(orb: Orb) -> None:
         assert_type(page, Page[Price])
     assert_type(await orb.invoices.list(status="draft").page(), Page[Invoice])
     assert_type([key async for key in orb.api_keys.list()], list[ApiKey])
+    assert_type(await orb.backups.release(next_invoice_number=120), SendsReleased)
 
 
 async def billing(orb: Orb) -> None:

@@ -29,6 +29,8 @@ _ABSENT: Final = (
     "features",
     "subscriptions",
     "invoices",
+    "reconciliation",
+    "backups",
     "api_keys",
 )
 

@@ -1,4 +1,4 @@
-"""The bodies of ``POST /v1/ingest``; they hold what was sent and check nothing beyond its shape."""
+"""The bodies of ``POST /v1/ingest`` and of corrections; they hold what was sent and check nothing beyond its shape."""
 
 from datetime import datetime
 
@@ -56,3 +56,21 @@ class IngestProblem(Problem, frozen=True, kw_only=True):
 
     validation_failed: list[ValidationFailed]
     debug: IngestDebug | None = None
+
+
+class AmendedEvent(Wire, frozen=True, kw_only=True):
+    """The id of an event in whose place another stands now."""
+
+    amended: str
+
+
+class DeprecatedEvent(Wire, frozen=True, kw_only=True):
+    """The id of an event that is not counted any more."""
+
+    deprecated: str
+
+
+class UndoneCorrection(Wire, frozen=True, kw_only=True):
+    """The id of an event whose last correction was taken back."""
+
+    undone: str

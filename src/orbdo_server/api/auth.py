@@ -3,18 +3,18 @@
 import hmac
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
+from typing import TypeAlias
 
 from anyio import CapacityLimiter, to_thread
-from cachetools import TTLCache
-from starlette.requests import HTTPConnection
 
 from orbdo_server.api.endpoints import Caller
 from orbdo_server.core.api_keys import KEY_CHARACTERS_MAX, hash_secret, is_well_formed
 from orbdo_server.engine.keys import (
     ACCOUNT,
+    AGENT_HEADER,
     ENVIRONMENT_KEY_ID,
     Identity,
     admit_agent,
@@ -22,11 +22,17 @@ from orbdo_server.engine.keys import (
     identify,
     is_known_tenant,
 )
+from orbdo_server.engine.remembered import Remembered
 from orbdo_server.errors import AuthenticationError
 from orbdo_server.storage.database import Database
 
+# As ASGI has them: names are in lower case.
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+
 REMEMBERED_SECONDS = 5
 REMEMBERED_MAX = 10_000
+AUTHORIZATION = b"authorization"
+AGENT = AGENT_HEADER.lower().encode()
 
 
 class Authentication:
@@ -47,19 +53,23 @@ class Authentication:
         self._database = database
         self._environment_hashes = tuple(hash_secret(key) for key in environment_keys)
         self._clock = clock
-        self._known: TTLCache[tuple[str, str | None], tuple[Caller, datetime | None]] = TTLCache(
-            REMEMBERED_MAX, REMEMBERED_SECONDS, timer=timer
+        self._known: Remembered[tuple[str, str | None], tuple[Caller, datetime | None]] = Remembered(
+            seconds=REMEMBERED_SECONDS, entries_max=REMEMBERED_MAX, timer=timer
         )
         self._forgotten_times = 0
         self._lock = threading.Lock()
 
-    async def caller(self, connection: HTTPConnection, limiter: CapacityLimiter) -> Caller:
-        """Who sends this request; raises ``AuthenticationError``, the same whatever is wrong with the key."""
-        scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not secret or len(secret) > KEY_CHARACTERS_MAX:
-            raise AuthenticationError
-        agent = connection.headers.get("orbdo-agent")
-        secret_hash = hash_secret(secret)
+    def remembered(self, headers: Headers) -> Caller | None:
+        """Who sends a request with these headers, or None when that has to be looked up.
+
+        Raises ``AuthenticationError`` for headers without anything like a key.
+        """
+        secret_hash, _, agent = _credentials(headers)
+        return self._remembered(secret_hash, agent)
+
+    async def caller(self, headers: Headers, limiter: CapacityLimiter) -> Caller:
+        """Who sends a request with these headers; ``AuthenticationError``, the same whatever is wrong with the key."""
+        secret_hash, secret, agent = _credentials(headers)
         remembered = self._remembered(secret_hash, agent)
         if remembered is not None:
             return remembered
@@ -76,8 +86,10 @@ class Authentication:
             self._known.clear()
 
     def _remembered(self, secret_hash: str, agent: str | None) -> Caller | None:
-        with self._lock:
-            caller, expires_at = self._known.get((secret_hash, agent), (None, None))
+        known = self._known.get((secret_hash, agent))
+        if known is None:
+            return None
+        caller, expires_at = known
         return None if expires_at is not None and expires_at <= self._clock() else caller
 
     def _is_of_environment(self, secret_hash: str) -> bool:
@@ -85,6 +97,10 @@ class Authentication:
         return any([hmac.compare_digest(secret_hash, known) for known in self._environment_hashes])  # noqa: C419 - see above
 
     def _look_up(self, secret_hash: str, agent: str | None, *, is_of_environment: bool) -> Caller:
+        # Many requests may have waited for one of them to look.
+        remembered = self._remembered(secret_hash, agent)
+        if remembered is not None:
+            return remembered
         forgotten_times = self._forgotten_times
         identity = self._identify(secret_hash, is_of_environment=is_of_environment)
         tenant = identity.tenant if agent is None else self._tenant_of(identity, agent)
@@ -92,7 +108,7 @@ class Authentication:
         with self._lock:
             # A key that was revoked while it was looked up is not remembered as valid.
             if self._forgotten_times == forgotten_times:
-                self._known[secret_hash, agent] = (caller, identity.expires_at)
+                self._known.put((secret_hash, agent), (caller, identity.expires_at))
         return caller
 
     def _identify(self, secret_hash: str, *, is_of_environment: bool) -> Identity:
@@ -109,3 +125,17 @@ class Authentication:
             with self._database.write() as connection:
                 admit_agent(connection, tenant=tenant, agent=agent, now=self._clock())
         return tenant
+
+
+def _credentials(headers: Headers) -> tuple[str, str, str | None]:
+    """The hash of the key that was sent, the key, and the agent."""
+    authorization = agent = None
+    for name, value in headers:
+        if name == AUTHORIZATION and authorization is None:
+            authorization = value.decode("latin-1")
+        elif name == AGENT and agent is None:
+            agent = value.decode("latin-1")
+    scheme, _, secret = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not secret or len(secret) > KEY_CHARACTERS_MAX:
+        raise AuthenticationError
+    return hash_secret(secret), secret, agent

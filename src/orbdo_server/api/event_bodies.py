@@ -1,8 +1,9 @@
 """Reading the bodies of events: each bounded by itself, and all that are being read at one time by their sum."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
@@ -16,6 +17,8 @@ INFLATE_ON_THE_LOOP_BYTES_MAX = 4 << 10
 RETRY_AFTER_SECONDS = 1
 # A number of more digits is past every bound by its first ones.
 LENGTH_DIGITS_MAX = 18
+CONTENT_LENGTH = b"content-length"
+CONTENT_ENCODING = b"content-encoding"
 
 
 class HeldBodies:
@@ -34,6 +37,14 @@ class HeldBodies:
         """How many bytes are held."""
         return self._bytes
 
+    def require_room(self, size: int) -> None:
+        """Raise ``TooManyRequestsError`` when a body of this size would have to wait, and hold nothing.
+
+        Enough for a body that is let go of before anything else runs.
+        """
+        if self._bytes > 0 and self._bytes + size > self._bytes_max:
+            self._refuse()
+
     @contextmanager
     def body(self) -> Iterator["HeldBody"]:
         """The place of one more body; what it holds is given back at the end."""
@@ -47,17 +58,20 @@ class HeldBodies:
         """Hold this much more for a body that holds ``own_bytes``; raises ``TooManyRequestsError`` past the bound."""
         with self._lock:
             if self._bytes > own_bytes and self._bytes + size > self._bytes_max:
-                message = (
-                    f"Bodies of {self._bytes_max} bytes are being read already (ingest_bodies_bytes_max); "
-                    "nothing of this request was taken."
-                )
-                raise TooManyRequestsError(message, retry_after_seconds=RETRY_AFTER_SECONDS)
+                self._refuse()
             self._bytes += size
 
     def give_back(self, size: int) -> None:
         """Hold this much less."""
         with self._lock:
             self._bytes -= size
+
+    def _refuse(self) -> NoReturn:
+        message = (
+            f"Bodies of {self._bytes_max} bytes are being read already (ingest_bodies_bytes_max); "
+            "nothing of this request was taken."
+        )
+        raise TooManyRequestsError(message, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
 class HeldBody:
@@ -83,6 +97,19 @@ class BodyReader:
         )
         self._limiter = limiter
         self.held = HeldBodies(bytes_max=settings.ingest_bodies_bytes_max)
+
+    def small_length(self, headers: Iterable[tuple[bytes, bytes]], *, bytes_max: int) -> int | None:
+        """The length that a body states when that is at most ``bytes_max`` and it is sent as it is, else None."""
+        stated: bytes | None = None
+        for name, value in headers:
+            if name == CONTENT_LENGTH and stated is None:
+                stated = value
+            elif name == CONTENT_ENCODING:
+                return None
+        if stated is None or not stated.isdigit() or len(stated) > LENGTH_DIGITS_MAX:
+            return None
+        length = int(stated)
+        return length if length <= min(bytes_max, self._bounds.inflated_bytes_max) else None
 
     async def read(self, request: Request, held: HeldBody) -> bytes:
         """The whole body, as it was before it was compressed; ``held`` is what it counts against.

@@ -4,11 +4,12 @@ Plain ASGI; a scope that is not http goes straight through.
 """
 
 import logging
+from collections.abc import Awaitable, Sequence
 from urllib.parse import quote
 
 from anyio import CapacityLimiter
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,9 +17,10 @@ from orbdo_server.api.auth import Authentication
 from orbdo_server.api.problems import from_core, problem_response
 from orbdo_server.core.errors import CoreError
 from orbdo_server.errors import MethodNotAllowedError, ServerError, UrlNotFoundError
-from orbdo_server.identifiers import new_id
+from orbdo_server.identifiers import new_request_id
 
 logger = logging.getLogger("orbdo")
+REQUEST_ID = b"x-request-id"
 RESPONSE_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 
@@ -36,29 +38,40 @@ class RequestBoundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = new_id("req")
+        request_id = new_request_id()
         scope = {**scope, "path": raw_path(scope), "orbdo.request_id": request_id}
-        started = False
-
-        async def send_named(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                names = {name.lower() for name, _ in message["headers"]}
-                extra = [(b"x-request-id", request_id.encode())] if b"x-request-id" not in names else []
-                extra += [header for header in RESPONSE_HEADERS if header[0] not in names]
-                message = {**message, "headers": [*message["headers"], *extra]}
-            await send(message)
-
+        send_named = _NamedAnswer(send, request_id)
         try:
             await self._app(scope, receive, send_named)
         except ClientDisconnect:
             logger.info("request %s: the client went away", request_id)
         except Exception as error:
             response = error_response(error, request_id)
-            if started:
+            if send_named.has_started:
                 raise
             await response(scope, receive, send_named)
+
+
+class _NamedAnswer:
+    """What an answer is sent through: it gets the headers that every answer has, unless they are there."""
+
+    __slots__ = ("_request_id", "_send", "has_started")
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.has_started = False
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            self.has_started = True
+            message = {**message, "headers": self._completed(message["headers"])}
+        return self._send(message)
+
+    def _completed(self, headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        names = [name.lower() for name, _ in headers]
+        every = ((REQUEST_ID, self._request_id.encode()), *RESPONSE_HEADERS)
+        return [*headers, *[header for header in every if header[0] not in names]]
 
 
 def error_response(error: Exception, request_id: str) -> Response:
@@ -98,9 +111,38 @@ class RequireKey:
         self._authentication = authentication
         self._limiter = limiter
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its caller."""
-        if scope["type"] == "http":
-            caller = await self._authentication.caller(HTTPConnection(scope), self._limiter)
-            scope = {**scope, "orbdo.caller": caller}
-        await self._app(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Pass the request on with its caller, at once when that is remembered."""
+        if scope["type"] != "http":
+            return self._app(scope, receive, send)
+        caller = self._authentication.remembered(scope["headers"])
+        if caller is None:
+            return self._ask(scope, receive, send)
+        return self._app({**scope, "orbdo.caller": caller}, receive, send)
+
+    async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = await self._authentication.caller(scope["headers"], self._limiter)
+        await self._app({**scope, "orbdo.caller": caller}, receive, send)
+
+
+class Shortcut:
+    """Leads the requests to one address straight to their app; all others go the way of the table of routes.
+
+    Most requests bring events, and searching their route would cost more than taking them.
+    """
+
+    def __init__(self, app: ASGIApp, *, method: str, path: str, door: ASGIApp) -> None:
+        self._app = app
+        self._method = method
+        self._path = path
+        self._door = door
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Pass the request on; below a root path it is not known what the address means."""
+        is_short = (
+            scope["type"] == "http"
+            and scope["path"] == self._path
+            and scope["method"] == self._method
+            and not scope.get("root_path")
+        )
+        return (self._door if is_short else self._app)(scope, receive, send)

@@ -1,15 +1,18 @@
 """The table of routes: every address of the API, in the order it is matched."""
 
 from orbdo_server.api import (
+    backfills,
     customers,
     documents,
     entitlements,
-    events,
+    event_corrections,
+    event_lookups,
     invoices,
     items,
     keys,
     plans,
     prices,
+    reconciliation,
     subscriptions,
     system,
     usage,
@@ -28,6 +31,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *invoices.ENDPOINTS,
     *documents.ENDPOINTS,
     *entitlements.ENDPOINTS,
-    *events.ENDPOINTS,
+    *backfills.ENDPOINTS,
+    *event_lookups.ENDPOINTS,
+    *event_corrections.ENDPOINTS,
+    *reconciliation.ENDPOINTS,
     *keys.ENDPOINTS,
 )

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable
 from enum import Enum
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import uvicorn
@@ -25,6 +25,7 @@ if sys.platform == "linux":
     import termios
 
 from orbdo_server.api.problems import problem_response
+from orbdo_server.commands.http_writes import JoinedWrites
 from orbdo_server.errors import (
     HeadersTooLargeError,
     InvalidRequestError,
@@ -32,7 +33,7 @@ from orbdo_server.errors import (
     SlowRequestError,
     UnavailableError,
 )
-from orbdo_server.identifiers import new_id
+from orbdo_server.identifiers import new_request_id
 from orbdo_server.settings import Settings
 
 # Over each ``body_seconds``: of a body by whoever sends it, of an answer by whoever reads it.
@@ -110,6 +111,7 @@ class BoundedConnection(asyncio.Protocol):
     # What a parser has to say about a request that it refuses.
     problem: str | None = None
     _bounds: ConnectionBounds
+    _writes: JoinedWrites
     _timer: asyncio.TimerHandle
     _window: _Window
     _received_bytes = 0
@@ -120,6 +122,8 @@ class BoundedConnection(asyncio.Protocol):
         """Begin to look at the connection; one too many gets an answer that says so, and many too many none."""
         super().connection_made(transport)
         assert isinstance(self.config, BoundedConfig), "the server was configured here"
+        self._writes = JoinedWrites(self.transport)
+        self.transport = cast("asyncio.Transport", self._writes)  # of which uvicorn and we call nothing else
         self._bounds = self.config.bounds
         self._window = _Window(Activity.HEADERS, None, since=self.loop.time(), moved_bytes=0)
         self._timer = self.loop.call_later(self._bounds.look_seconds, self._look)
@@ -137,7 +141,8 @@ class BoundedConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came, in parts that never let the headers grow past their bound."""
         self._received_bytes += len(data)
-        rest = data
+        # Parts of a view are no copies; a whole body may have come at once.
+        rest = data if len(data) <= self._bounds.header_bytes_max else memoryview(data)
         while rest and not self.transport.is_closing():
             room = self._bounds.header_bytes_max - self._unparsed_bytes
             if room == 0:
@@ -148,6 +153,11 @@ class BoundedConnection(asyncio.Protocol):
             advanced = self._parse(part)
             self._unparsed_bytes = 0 if advanced else self._unparsed_bytes + len(part)
 
+    def on_response_complete(self) -> None:
+        """Let an answer without a body go."""
+        self._writes.flush()
+        self._go_on()
+
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, in the form of all our errors."""
         self._refuse(InvalidRequestError(self.problem or msg))
@@ -155,12 +165,16 @@ class BoundedConnection(asyncio.Protocol):
     def _unsupported_upgrade_warning(self) -> None:
         """Clients offer HTTP/2 with their first request; it is answered in HTTP/1.1, which is nobody's mistake."""
 
-    def _parse(self, data: bytes) -> bool:
+    def _parse(self, data: bytes | memoryview) -> bool:
         """Hand the data on; whether the parser made something of it rather than keep it for later."""
         raise NotImplementedError
 
-    def _hand_on(self, data: bytes) -> None:
-        super().data_received(data)
+    def _hand_on(self, data: bytes | memoryview) -> None:
+        super().data_received(cast("bytes", data))  # which both parsers take for it
+
+    def _go_on(self) -> None:
+        """Take the next request."""
+        raise NotImplementedError
 
     def _is_in_headers(self) -> bool:
         raise NotImplementedError
@@ -232,7 +246,7 @@ class BoundedConnection(asyncio.Protocol):
         if self._is_answering() or self.transport.get_write_buffer_size() > 0:
             self.transport.abort()
             return
-        self.transport.write(_as_http(problem_response(error, request_id=new_id("req"))))
+        self.transport.write(_as_http(problem_response(error, request_id=new_request_id())))
         self.transport.close()
 
     def _is_answering(self) -> bool:
@@ -267,7 +281,7 @@ class _Surplus:
             return
         error = UnavailableError(f"More than {self._connections_max} connections are open (connections_max).")
         headers = {"Connection": "close", "Retry-After": str(RETRY_AFTER_SECONDS)}
-        await problem_response(error, request_id=new_id("req"), headers=headers)(scope, receive, send)
+        await problem_response(error, request_id=new_request_id(), headers=headers)(scope, receive, send)
 
 
 def _as_http(response: Response) -> bytes:

@@ -10,6 +10,7 @@ import logging
 import math
 import signal
 import time
+from collections.abc import Awaitable
 from types import FrameType
 
 import uvicorn
@@ -20,7 +21,7 @@ from orbdo_server.app import OrbdoApp
 from orbdo_server.commands.http_connections import BoundedConfig, ConnectionBounds
 from orbdo_server.commands.http_parsers import CONNECTIONS
 from orbdo_server.errors import UnavailableError
-from orbdo_server.identifiers import new_id
+from orbdo_server.identifiers import new_request_id
 from orbdo_server.settings import Settings
 
 logger = logging.getLogger("orbdo")
@@ -81,10 +82,10 @@ class CutAtTheEnd:
         """Pass the request on, and answer in its place when it is cancelled."""
         started = False
 
-        async def send_noted(message: Message) -> None:
+        def send_noted(message: Message) -> Awaitable[None]:
             nonlocal started
             started = True
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, send_noted)
@@ -94,4 +95,4 @@ class CutAtTheEnd:
             logger.warning("a request was cut: the server stops")
             if not started:
                 error = UnavailableError("The server stops; whether the request was carried out is not known.")
-                await problem_response(error, request_id=new_id("req"))(scope, receive, send)
+                await problem_response(error, request_id=new_request_id())(scope, receive, send)

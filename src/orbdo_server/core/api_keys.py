@@ -19,9 +19,22 @@ CHECKSUM_CHARACTERS = 6
 PREFIX_CHARACTERS_SHOWN = 4
 # A key of the operator's own making may be longer than ours, which have 48 to 50 characters.
 KEY_CHARACTERS_MAX = 256
-# A backfill can take the place of what was counted, which a key that only sends events must not do.
+# Backfills and corrections can take the place of what was counted, which a key that only sends events must not do.
 SCOPE_RESOURCES = frozenset(
-    {"catalog", "customers", "subscriptions", "invoices", "usage", "entitlements", "events", "backfills", "keys"}
+    {
+        "catalog",
+        "customers",
+        "subscriptions",
+        "invoices",
+        "usage",
+        "entitlements",
+        "events",
+        "backfills",
+        "corrections",
+        "reconciliation",
+        "keys",
+        "backup",
+    }
 )
 SCOPES = frozenset(f"{resource}:{mode}" for resource in SCOPE_RESOURCES for mode in ("read", "write"))
 

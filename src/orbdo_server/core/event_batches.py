@@ -4,7 +4,7 @@ A batch is looked at as a whole, in C, and only what does not pass that way even
 no list of events, that is too long, or that has one key for two different events; it drops no event without a word.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -45,11 +45,14 @@ class EventBatch(msgspec.Struct, frozen=True):
 
 
 class _Reception(msgspec.Struct, frozen=True):
-    """When and how a batch came in: what the time of an event is held against."""
+    """When and how a batch came in: what the time of an event is held against, and whether a text may hold a NUL."""
 
     now: datetime
     grace: timedelta
     backfill: Period | None
+    first: datetime
+    last: datetime
+    has_escapes: bool
 
 
 class _Typed(msgspec.Struct):
@@ -72,6 +75,7 @@ _TEXT_LENGTHS = {
     "external_customer_id": CUSTOMER_ID_LENGTH_MAX,
 }
 _NULLABLE = ("customer_id", "external_customer_id")
+_ONLY_UTC = {UTC}
 # What the first character of a JSON value says about the rest.
 _KINDS = {'"': "a string", "{": "an object", "[": "a list", "t": "a boolean", "f": "a boolean", "n": "null"}
 
@@ -85,7 +89,8 @@ def read_events(
     ``ConflictingEventsError`` when one key comes with two different events, of which one may be invalid.
     """
     _require_utf8(body)
-    reception = _Reception(now, grace, backfill)
+    first, last = accepted_instants(now=now, grace=grace, backfill=backfill)
+    reception = _Reception(now, grace, backfill, first, last, has_escapes=b"\\" in body)
     try:
         events = _TYPED.decode(body).events
     except (msgspec.ValidationError, RecursionError):
@@ -95,39 +100,40 @@ def read_events(
     except msgspec.DecodeError as error:
         raise _not_a_batch(error) from error
     _require_count(len(events), events_max=events_max)
-    if {event.timestamp.tzinfo for event in events} != {UTC}:
-        events = list(map(in_utc, events))
     if _surely_valid(events, reception):
         return _distinct(events, [])
     return _distinct(*_sorted_out(events, reception))
 
 
 def _surely_valid(events: Sequence[Event], reception: _Reception) -> bool:
-    """Whether each event is valid and exactly kept, decided for all at once. False only means: look closer."""
+    """Whether each event is valid, in UTC and exactly kept, decided for all at once. False only means: look closer.
+
+    The decoder held the lengths of all texts against their bounds.
+    """
     if not events:
         return True
-    first, last = accepted_instants(now=reception.now, grace=reception.grace, backfill=reception.backfill)
     times = [event.timestamp for event in events]
-    keys = [event.idempotency_key for event in events]
-    # Names and customers repeat, so that few are left to look at once they are sets.
-    names = {event.event_name for event in events}
-    customers = {event.customer_id or event.external_customer_id or "" for event in events}
-    named_twice = [
-        event for event in events if event.customer_id is not None and event.external_customer_id is not None
-    ]
     return (
-        first <= min(times)
-        and max(times) <= last
-        and not named_twice
-        and _are_texts(keys, length_max=IDEMPOTENCY_KEY_LENGTH_MAX)
-        and _are_texts(names, length_max=EVENT_NAME_LENGTH_MAX)
-        and _are_texts(customers, length_max=CUSTOMER_ID_LENGTH_MAX)
+        {at.tzinfo for at in times} == _ONLY_UTC
+        and reception.first <= min(times)
+        and max(times) <= reception.last
+        and not [event for event in events if (event.customer_id is None) == (event.external_customer_id is None)]
+        and not (reception.has_escapes and _has_nul(events))
         and surely_valid([event.properties for event in events])
     )
 
 
-def _are_texts(texts: Collection[str], *, length_max: int) -> bool:
-    return min(map(len, texts)) > 0 and max(map(len, texts)) <= length_max and "\x00" not in "".join(texts)
+def _has_nul(events: Sequence[Event]) -> bool:
+    """Whether a text outside the properties has a NUL, which JSON can only write as an escape."""
+    return any(
+        "\x00" in "".join(texts)
+        for texts in (
+            [event.idempotency_key for event in events],
+            # Names and customers repeat, so that few are left to look at once they are sets.
+            {event.event_name for event in events},
+            {event.customer_id or event.external_customer_id or "" for event in events},
+        )
+    )
 
 
 def _sorted_out(

@@ -8,9 +8,10 @@ import json
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import chain
-from typing import TypeAlias
+from typing import Annotated, TypeAlias, cast
 
 import msgspec
+from msgspec import Meta
 
 from orbdo_server.core.errors import shown
 
@@ -47,16 +48,13 @@ def surely_valid(many: Sequence[msgspec.Raw]) -> bool:
     """
     joined = b",".join(many)
     try:
-        objects = _OBJECTS.decode(b"[" + joined + b"]")
+        objects = _valued(joined)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return (
-        len(objects) == len(many)
-        and max(map(len, objects), default=0) <= PROPERTIES_MAX
+        objects is not None
+        and len(objects) == len(many)
         and _names_are_valid(objects, joined)
-        and _values_are_scalars(objects, joined, count=len(many))
-        and _lengths_are_valid(many, objects)
-        and _integers_are_kept(objects, joined)
         and (b"\\" not in joined or b"\\u0000" not in joined)
     )
 
@@ -131,41 +129,52 @@ def _exact_number(text: str) -> str:
     return text
 
 
+# Without fractions the decoder itself holds every value against its bound, which costs next to nothing. An integer
+# beyond those of 64 bits with a sign is looked at again.
+_Whole: TypeAlias = (
+    Annotated[str, Meta(max_length=PROPERTY_TEXT_LENGTH_MAX)]
+    | Annotated[int, Meta(ge=INTEGER_MIN, le=2**63 - 1)]
+    | bool
+    | None
+)
+_WHOLE = msgspec.json.Decoder(list[Annotated[dict[str, _Whole], Meta(max_length=PROPERTIES_MAX)]])
 _OBJECTS = msgspec.json.Decoder(list[dict[str, object]], float_hook=_exact_number)
 _VALUES = msgspec.json.Decoder(dict[str, object], float_hook=Decimal)
-_DIGITS_AS_ZERO = bytes(ord("0") if chr(byte).isdecimal() and byte < 128 else ord(" ") for byte in range(256))
-_DIGITS_OF_LIMITS = b"0" * min(len(str(-INTEGER_MIN)), len(str(INTEGER_MAX)))
 _SCALARS = frozenset({str, int, bool, type(None)})
 
+_Objects: TypeAlias = Sequence[dict[str, object]]
 
-def _names_are_valid(objects: list[dict[str, object]], joined: bytes) -> bool:
-    names = set(chain.from_iterable(objects))
+
+def _valued(joined: bytes) -> _Objects | None:
+    """The objects, when all their values are valid and exactly kept and none has too many; their names may be wrong.
+
+    Raises what msgspec raises for what is no list of objects, or has a number that is not kept exactly.
+    """
+    text = b"[" + joined + b"]"
+    try:
+        return cast("_Objects", _WHOLE.decode(text))
+    except msgspec.ValidationError:
+        objects = _OBJECTS.decode(text)
+    return objects if _values_are_valid(objects) else None
+
+
+def _values_are_valid(objects: _Objects) -> bool:
+    values: list[object] = list(chain.from_iterable(one.values() for one in objects))
+    return (
+        max(map(len, objects), default=0) <= PROPERTIES_MAX
+        and _SCALARS.issuperset(map(type, values))
+        and max((len(value) for value in values if isinstance(value, str)), default=0) <= PROPERTY_TEXT_LENGTH_MAX
+        and all(INTEGER_MIN <= value <= INTEGER_MAX for value in values if isinstance(value, int))
+    )
+
+
+def _names_are_valid(objects: _Objects, joined: bytes) -> bool:
+    names = set[str]().union(*objects)
     if "" in names or max(map(len, names), default=0) > PROPERTY_NAME_LENGTH_MAX:
         return False
     # A name given twice is one entry of the dict, but two colons of the text.
     count = sum(map(len, objects))
     return joined.count(b":") == count or (b'\\"' not in joined and joined.count(b'":') == count)
-
-
-def _values_are_scalars(objects: list[dict[str, object]], joined: bytes, *, count: int) -> bool:
-    if joined.count(b"{") == count and b"[" not in joined:
-        return True
-    return _SCALARS.issuperset(map(type, chain.from_iterable(map(dict.values, objects))))
-
-
-def _integers_are_kept(objects: list[dict[str, object]], joined: bytes) -> bool:
-    # Whatever has fewer digits in a row than the limits of the store is within them.
-    if _DIGITS_OF_LIMITS not in joined.translate(_DIGITS_AS_ZERO):
-        return True
-    values = chain.from_iterable(map(dict.values, objects))
-    return all(INTEGER_MIN <= value <= INTEGER_MAX for value in values if isinstance(value, int))
-
-
-def _lengths_are_valid(many: Sequence[msgspec.Raw], objects: list[dict[str, object]]) -> bool:
-    if max(map(len, many), default=0) <= PROPERTY_TEXT_LENGTH_MAX:
-        return True
-    values = chain.from_iterable(map(dict.values, objects))
-    return max((len(value) for value in values if isinstance(value, str)), default=0) <= PROPERTY_TEXT_LENGTH_MAX
 
 
 def _object_problems(pairs: Pairs) -> Iterator[str]:

@@ -6,8 +6,10 @@ exists; the log and the control plane do.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from orbdo_server.core import event_properties
 from orbdo_server.core.periods import Period
@@ -25,15 +27,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_
     """One thing that happened, as it travels on the wire and as it lies in the log.
 
     ``properties`` is the JSON text of a flat object, ``msgspec.Raw(b'{"tokens": 12}')``, so that no digit of a quantity
-    is lost. ``timestamp`` is aware, and in UTC once ``in_utc`` or the reading of a batch has seen it.
+    is lost. ``timestamp`` is aware, and in UTC once ``in_utc`` or the reading of a batch has seen it. The bounds of the
+    texts are kept by whatever decodes an event, where they cost nothing, and by ``validate``; nothing else looks.
     """
 
-    event_name: str
-    idempotency_key: str
+    event_name: Annotated[str, Meta(min_length=1, max_length=EVENT_NAME_LENGTH_MAX)]
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=IDEMPOTENCY_KEY_LENGTH_MAX)]
     timestamp: datetime
     properties: msgspec.Raw
-    external_customer_id: str | None = None
-    customer_id: str | None = None
+    external_customer_id: Annotated[str, Meta(min_length=1, max_length=CUSTOMER_ID_LENGTH_MAX)] | None = None
+    customer_id: Annotated[str, Meta(min_length=1, max_length=CUSTOMER_ID_LENGTH_MAX)] | None = None
 
 
 def validate(event: Event, *, now: datetime, grace: timedelta, backfill: Period | None = None) -> tuple[str, ...]:

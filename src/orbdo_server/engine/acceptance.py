@@ -1,11 +1,13 @@
 """How old an event may be when it comes in without a backfill."""
 
-import threading
+import time
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
-from cachetools import TTLCache
+import msgspec
 
 from orbdo_server.core.periods import BillingCycle, period_at
+from orbdo_server.engine.remembered import Remembered
 from orbdo_server.storage import subscriptions
 from orbdo_server.storage.database import Database
 
@@ -14,43 +16,69 @@ TENANTS_REMEMBERED_MAX = 10_000
 CALENDAR_MONTH = (date(2000, 1, 1), "UTC")
 
 
+class _Open(msgspec.Struct, frozen=True):
+    """What is open to events of an instant in ``[since, until)``: everything from ``start`` on."""
+
+    since: datetime
+    until: datetime
+    start: datetime
+
+
+class _Calendars:
+    """The calendars of a tenant, and what they said last."""
+
+    def __init__(self, calendars: frozenset[tuple[date, str]], at: datetime) -> None:
+        self._calendars = calendars
+        self._open = _opened(calendars, at)
+
+    def open_since(self, at: datetime) -> datetime:
+        """The beginning of what is open at an instant; worked out anew only where one of the periods ends."""
+        known = self._open
+        if not known.since <= at < known.until:
+            known = self._open = _opened(self._calendars, at)
+        return known.start
+
+
 class Acceptance:
     """The oldest event each tenant takes: one whose monthly billing period is open, or closed within the grace period.
 
     A tenant's subscriptions keep different days in different zones. What counts is the month that began first among
     them and the calendar month, so that no event of an open period is refused; that is at most 31 days before the
-    grace period.
+    grace period. ``timer`` counts seconds.
     """
 
-    def __init__(self, database: Database, *, grace: timedelta) -> None:
+    def __init__(self, database: Database, *, grace: timedelta, timer: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._grace = grace
-        self._calendars: TTLCache[str, frozenset[tuple[date, str]]] = TTLCache(
-            TENANTS_REMEMBERED_MAX, REMEMBERED_SECONDS
+        self._calendars: Remembered[str, _Calendars] = Remembered(
+            seconds=REMEMBERED_SECONDS, entries_max=TENANTS_REMEMBERED_MAX, timer=timer
         )
-        self._lock = threading.Lock()
 
     def age_max(self, tenant: str, now: datetime) -> timedelta:
         """How old an event of the tenant may be at ``now``. Reads the control plane when it has not done so lately."""
         at = now - self._grace
-        starts = [
-            period_at(BillingCycle(months=1, anchor=anchor, zone=zone), at).start
-            for anchor, zone in self._calendars_of(tenant)
-        ]
-        return now - min(starts)
+        calendars = self._calendars.get(tenant) or self._learned(tenant, at)
+        return now - calendars.open_since(at)
 
-    def is_remembered(self, tenant: str) -> bool:
-        """Whether ``age_max`` answers without a query."""
-        with self._lock:
-            return tenant in self._calendars
+    def remembered_age_max(self, tenant: str, now: datetime) -> timedelta | None:
+        """The same without a query, or None when one is needed."""
+        calendars = self._calendars.get(tenant)
+        return None if calendars is None else now - calendars.open_since(now - self._grace)
 
-    def _calendars_of(self, tenant: str) -> frozenset[tuple[date, str]]:
-        with self._lock:
-            known = self._calendars.get(tenant)
-        if known is None:
-            with self._database.read() as connection:
-                used = subscriptions.calendars(connection, tenant=tenant)
-            known = frozenset({CALENDAR_MONTH, *((anchor.replace(year=2000), zone) for anchor, zone in used)})
-            with self._lock:
-                self._calendars[tenant] = known
-        return known
+    def _learned(self, tenant: str, at: datetime) -> _Calendars:
+        with self._database.read() as connection:
+            used = subscriptions.calendars(connection, tenant=tenant)
+        learned = _Calendars(
+            frozenset({CALENDAR_MONTH, *((anchor.replace(year=2000), zone) for anchor, zone in used)}), at
+        )
+        self._calendars.put(tenant, learned)
+        return learned
+
+
+def _opened(calendars: frozenset[tuple[date, str]], at: datetime) -> _Open:
+    periods = [period_at(BillingCycle(months=1, anchor=anchor, zone=zone), at) for anchor, zone in calendars]
+    return _Open(
+        since=max(period.start for period in periods),
+        until=min(period.end for period in periods),
+        start=min(period.start for period in periods),
+    )

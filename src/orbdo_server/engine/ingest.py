@@ -36,20 +36,7 @@ class Load(NamedTuple):
     events: int
     property_bytes: int
 
-    def plus(self, other: "Load") -> "Load":
-        """Both together."""
-        return Load(self.events + other.events, self.property_bytes + other.property_bytes)
 
-    def minus(self, other: "Load") -> "Load":
-        """What is left without the other."""
-        return Load(self.events - other.events, self.property_bytes - other.property_bytes)
-
-    def is_within(self, most: "Load") -> bool:
-        """Whether neither number is over its bound."""
-        return self.events <= most.events and self.property_bytes <= most.property_bytes
-
-
-NOTHING = Load(0, 0)
 QUEUE_MAX = Load(events=200_000, property_bytes=256 << 20)
 # A group is as large as what gathered while the last one was written, up to here: more would only delay the answers.
 GROUP_MAX = Load(events=20_000, property_bytes=64 << 20)
@@ -67,10 +54,11 @@ class QueueFullError(TooManyRequestsError):
 
 
 class _Waiter(msgspec.Struct, frozen=True, eq=False):
-    """A batch on its way to the log, and who wants to know."""
+    """A batch on its way to the log, how large it is, and who wants to know."""
 
     batch: Append
-    load: Load
+    events: int
+    property_bytes: int
     loop: asyncio.AbstractEventLoop
     answer: "asyncio.Future[Appended]"
 
@@ -83,9 +71,15 @@ class Ingest:
         self._queue_max = queue_max
         self._group_max = group_max
         self._waiters: deque[_Waiter] = deque()
-        self._queued = NOTHING
+        self._queued_events = 0
+        self._queued_property_bytes = 0
         self._closing = False
-        self._changed = threading.Condition()
+        # Guards all of these. The writer says that it is idle and waits for ``_wake``, which the next request lets go,
+        # once. A condition does the same with several times the work for each request.
+        self._lock = threading.Lock()
+        self._is_idle = False
+        self._wake = threading.Lock()
+        self._wake.acquire()
         self._thread = threading.Thread(target=self._write_groups, name="orbdo-ingest", daemon=True)
         self._thread.start()
 
@@ -98,17 +92,23 @@ class Ingest:
         ``LogUnavailableError`` when they could not be written or the way is closed. One batch is always let into an
         empty queue, however large. Who gives up waiting takes nothing back: the events are written all the same.
         """
+        return await self.enqueue(tenant, events, received_at=received_at, backfill_id=backfill_id)
+
+    def enqueue(
+        self, tenant: str, events: Sequence[Event], *, received_at: datetime, backfill_id: str | None = None
+    ) -> "asyncio.Future[Appended]":
+        """The same as an answer to wait for on the running loop; what is refused at once is raised here."""
         batch = Append(tenant=tenant, events=events, received_at=received_at, backfill_id=backfill_id)
-        load = Load(len(events), sum([len(event.properties) for event in events]))
+        property_bytes = sum([len(event.properties) for event in events])
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(batch, load, loop, loop.create_future())
-        self._enqueue(waiter)
-        return await waiter.answer
+        waiter = _Waiter(batch, len(events), property_bytes, loop, loop.create_future())
+        self._let_in(waiter)
+        return waiter.answer
 
     @property
     def queued(self) -> Load:
         """How much waits to be written."""
-        return self._queued
+        return Load(self._queued_events, self._queued_property_bytes)
 
     @property
     def closing(self) -> bool:
@@ -117,38 +117,55 @@ class Ingest:
 
     def close(self) -> None:
         """Write what waits, then stop; blocks until then. The log stays open. Closing twice is closing once."""
-        with self._changed:
+        with self._lock:
             self._closing = True
-            self._changed.notify()
+            self._wake_writer()
         self._thread.join()
 
-    def _enqueue(self, waiter: _Waiter) -> None:
-        with self._changed:
+    def _let_in(self, waiter: _Waiter) -> None:
+        with self._lock:
             if self._closing:
                 message = "The server is stopping; nothing of the request was taken."
                 raise LogUnavailableError(message)
-            queued = self._queued.plus(waiter.load)
-            if self._waiters and not queued.is_within(self._queue_max):
-                raise QueueFullError(self._queue_max, retry_after_seconds=RETRY_AFTER_SECONDS)
+            events = self._queued_events + waiter.events
+            property_bytes = self._queued_property_bytes + waiter.property_bytes
+            most = self._queue_max
+            if self._waiters and (events > most.events or property_bytes > most.property_bytes):
+                raise QueueFullError(most, retry_after_seconds=RETRY_AFTER_SECONDS)
             self._waiters.append(waiter)
-            self._queued = queued
-            self._changed.notify()
+            self._queued_events, self._queued_property_bytes = events, property_bytes
+            self._wake_writer()
+
+    def _wake_writer(self) -> None:
+        if self._is_idle:
+            self._is_idle = False
+            self._wake.release()
 
     def _write_groups(self) -> None:
         while group := self._next_group():
             self._write(group)
-            self._maintain()
 
     def _next_group(self) -> list[_Waiter]:
         """All that waits, up to the bound of a group; empty only when the queue is closed and drained."""
+        while True:
+            with self._lock:
+                if self._waiters or self._closing:
+                    return self._taken()
+                self._is_idle = True
+            self._wake.acquire()
+
+    def _taken(self) -> list[_Waiter]:
         group: list[_Waiter] = []
-        load = NOTHING
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiters or self._closing)
-            while self._waiters and (not group or load.plus(self._waiters[0].load).is_within(self._group_max)):
-                group.append(self._waiters.popleft())
-                load = load.plus(group[-1].load)
-            self._queued = self._queued.minus(load)
+        events = property_bytes = 0
+        while self._waiters:
+            waiter = self._waiters[0]
+            events += waiter.events
+            property_bytes += waiter.property_bytes
+            if group and (events > self._group_max.events or property_bytes > self._group_max.property_bytes):
+                break
+            group.append(self._waiters.popleft())
+            self._queued_events -= waiter.events
+            self._queued_property_bytes -= waiter.property_bytes
         return group
 
     def _write(self, group: list[_Waiter]) -> None:
@@ -169,12 +186,6 @@ class Ingest:
             else:
                 _tell(list(zip(group, answers, strict=True)))
                 return
-
-    def _maintain(self) -> None:
-        try:
-            self._log.maintain()
-        except Exception:
-            _log.exception("the event log could not be maintained; it goes on without")
 
 
 def _is_about(error: BackfillNotOpenError, waiter: _Waiter) -> bool:

@@ -20,6 +20,7 @@ from orbdo_server.engine.invoicing import (
     require_invoice,
     view_sealed,
 )
+from orbdo_server.engine.sends import require_sends
 from orbdo_server.engine.subscription_facts import load_facts
 from orbdo_server.engine.transaction import Transaction
 from orbdo_server.errors import ConstraintViolationError, InvalidRequestError
@@ -34,8 +35,10 @@ def issue_invoice(transaction: Transaction, log: EventLog, *, invoice_id: str) -
     """The draft, computed as of the log's present position, numbered and sealed.
 
     It can be issued from the end of its period on; events for the period that come in later are not on it. Raises
-    ``ConstraintViolationError`` before that, for anything but a draft, and for one whose period is not billed any more.
+    ``ConstraintViolationError`` before that, for anything but a draft, for one whose period is not billed any more, and
+    ``SendsPausedError`` after a restore, since its number may have been given out.
     """
+    require_sends(transaction.connection)
     invoice = require_invoice(transaction, invoice_id)
     _check_step(invoice, InvoiceStatus.ISSUED)
     facts = load_facts(transaction, invoice.subscription_id)

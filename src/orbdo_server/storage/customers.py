@@ -40,6 +40,13 @@ def existing_ids(connection: Connection, *, tenant: str, customer_ids: Collectio
     return set(connection.execute(statement).scalars())
 
 
+def existing_external_ids(connection: Connection, *, tenant: str, external_customer_ids: Collection[str]) -> set[str]:
+    """Those of the external ids that belong to a customer of the tenant."""
+    column = customers.c.external_customer_id
+    statement = select(column).where(customers.c.tenant == tenant, column.in_(external_customer_ids))
+    return set(connection.execute(statement).scalars())
+
+
 def page(
     connection: Connection, *, tenant: str, after: tuple[datetime, str] | None, limit: int
 ) -> tuple[list[Customer], bool]:

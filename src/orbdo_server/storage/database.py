@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
@@ -78,9 +79,18 @@ class Database:
             raise NewerDatabaseError(found=revision, known=known[-1])
         if revision == known[-1]:
             return
-        if revision is not None:
-            self._copy_to(self._path.with_name(f"{self._path.name}.before-{known[-1]}"))
+        before = self._path.with_name(f"{self._path.name}.before-{known[-1]}")
+        # A copy that is there was made before an attempt that failed, and stays.
+        if revision is not None and not before.exists():
+            self.copy_to(before)
         self._upgrade()
+
+    def copy_to(self, path: Path) -> None:
+        """Copy all of it, as it is at one moment, into a file of its own; writers go on meanwhile."""
+        unfinished = path.with_name(f"{path.name}.unfinished")
+        with closing(sqlite3.connect(self._path)) as source, closing(sqlite3.connect(unfinished)) as target:
+            source.backup(target)
+        unfinished.replace(path)
 
     def is_ready(self) -> bool:
         """Whether it can be written and its tables are those of this version; what is written to see is undone."""
@@ -104,15 +114,6 @@ class Database:
                 raise DamagedDatabaseError(problem=problem)
             return _revision(connection)
 
-    def _copy_to(self, path: Path) -> None:
-        """Copy the database as it is; a copy that is there was made before an attempt that failed, and stays."""
-        if path.exists():
-            return
-        unfinished = path.with_name(f"{path.name}.unfinished")
-        with closing(sqlite3.connect(self._path)) as source, closing(sqlite3.connect(unfinished)) as target:
-            source.backup(target)
-        unfinished.replace(path)
-
     def _upgrade(self) -> None:
         from alembic import command  # noqa: PLC0415 - a start that has nothing to migrate does not pay for alembic
         from alembic.config import Config  # noqa: PLC0415 - as above
@@ -122,6 +123,24 @@ class Database:
         with self.write() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+
+def look_up_state(path: Path, name: str) -> str | None:
+    """A value of the server as a whole in a control plane that is not opened for it; nothing of it is changed.
+
+    None when there is no such value, table or file; ``DamagedDatabaseError``.
+    """
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            known = connection.execute("SELECT name FROM sqlite_schema WHERE name = 'server_state'").fetchone()
+            if known is None:
+                return None
+            row = connection.execute("SELECT value FROM server_state WHERE name = ?", (name,)).fetchone()
+    except sqlite3.DatabaseError as error:
+        raise DamagedDatabaseError(problem=str(error)) from error
+    return None if row is None else str(row[0])
 
 
 def revisions(migrations: Path = MIGRATIONS) -> list[str]:

@@ -86,10 +86,14 @@ def page(
     statuses: Collection[InvoiceStatus],
     customer_id: str | None = None,
     subscription_id: str | None = None,
+    meeting: Period | None = None,
     after: tuple[datetime, str] | None,
     limit: int,
 ) -> tuple[list[Invoice], bool]:
-    """Invoices in these statuses, of one customer or subscription where it is named, newest first, and whether more."""
+    """Invoices in these statuses, of one customer or subscription where it is named, newest first, and whether more.
+
+    With ``meeting`` only those whose period has an instant of that one.
+    """
     statement = select(invoices).where(
         invoices.c.tenant == tenant, invoices.c.status.in_([status.value for status in statuses])
     )
@@ -97,6 +101,8 @@ def page(
         statement = statement.where(invoices.c.customer_id == customer_id)
     if subscription_id is not None:
         statement = statement.where(invoices.c.subscription_id == subscription_id)
+    if meeting is not None:
+        statement = statement.where(invoices.c.period_start < meeting.end, invoices.c.period_end > meeting.start)
     rows, more = page_of(connection, statement, invoices, after=after, limit=limit)
     return [_invoice(row._mapping) for row in rows], more
 
@@ -133,6 +139,20 @@ def take_number(connection: Connection, *, tenant: str) -> int:
         .returning(invoice_numbers.c.last_number)
     )
     return int(connection.execute(statement).scalar_one())
+
+
+def skip_numbers(connection: Connection, *, tenant: str, last_number: int) -> bool:
+    """Have the tenant's next number follow this one; False, and nothing is changed, when it is beyond it already."""
+    insert_or = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert_or(invoice_numbers).values(tenant=tenant, last_number=last_number)
+    changed = connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[invoice_numbers.c.tenant],
+            set_={"last_number": last_number},
+            where=invoice_numbers.c.last_number <= last_number,
+        )
+    )
+    return changed.rowcount == 1
 
 
 def _of_period(tenant: str, subscription_id: str, period_start: datetime, reason: str) -> tuple[Any, ...]:

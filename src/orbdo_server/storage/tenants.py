@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select
+from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 
 from orbdo_server.storage.tables import server_state, tenants
@@ -37,3 +38,14 @@ def read_state(connection: Connection, *, name: str) -> str | None:
 def insert_state(connection: Connection, *, name: str, value: str) -> None:
     """Keep a value for the server as a whole; it is written once."""
     connection.execute(insert_into(server_state).values(name=name, value=value))
+
+
+def put_state(connection: Connection, *, name: str, value: str) -> None:
+    """Keep a value for the server as a whole in the place of the one before, if any."""
+    delete_state(connection, name=name)
+    insert_state(connection, name=name, value=value)
+
+
+def delete_state(connection: Connection, *, name: str) -> None:
+    """Forget a value for the server as a whole."""
+    connection.execute(delete_from(server_state).where(server_state.c.name == name))

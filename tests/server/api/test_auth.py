@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import pytest
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, create_task_group, to_thread
 from sqlalchemy import event
-from starlette.requests import HTTPConnection
 
 from orbdo_server.api.auth import REMEMBERED_SECONDS, Authentication
 from orbdo_server.api.endpoints import Caller
@@ -83,7 +82,7 @@ class Door:
         headers = [(b"authorization", f"Bearer {secret or self.secret}".encode("latin-1"))]
         if agent is not None:
             headers.append((b"orbdo-agent", agent.encode()))
-        return await server.caller(HTTPConnection({"type": "http", "headers": headers}), self.limiter)
+        return await server.caller(headers, self.limiter)
 
     @contextmanager
     def statements(self) -> Iterator[list[str]]:
@@ -141,6 +140,28 @@ async def test_a_key_is_looked_up_once_in_a_while(door: Door) -> None:
         door.clocks.seconds = REMEMBERED_SECONDS
         assert await door.ask(server) == first
         assert asked != []
+
+
+async def test_those_who_wait_behind_a_look_up_do_not_repeat_it(door: Door) -> None:
+    """A hundred requests at the instant at which a key is forgotten ask the database once."""
+    server = door.server()
+    with door.statements() as asked:
+        async with create_task_group() as group:
+            for _ in range(100):
+                group.start_soon(door.ask, server)
+    assert len([statement for statement in asked if "FROM api_keys" in statement]) == 1
+
+
+async def test_a_key_that_is_remembered_needs_no_waiting(door: Door) -> None:
+    """It is known at once after it was looked up, until it is forgotten; what is no key is refused at once."""
+    server, headers = door.server(), [(b"authorization", f"Bearer {door.secret}".encode())]
+    assert server.remembered(headers) is None
+    caller = await door.ask(server)
+    assert server.remembered(headers) is caller
+    server.forget()
+    assert server.remembered(headers) is None
+    with pytest.raises(AuthenticationError):
+        server.remembered([])
 
 
 async def test_a_revoked_key_is_refused_by_every_server_in_time(door: Door) -> None:

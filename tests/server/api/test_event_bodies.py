@@ -183,6 +183,26 @@ def arriving(*chunks: bytes, **headers: str) -> Request:
     return Request({"type": "http", "method": "POST", "headers": fields}, receive)
 
 
+@pytest.mark.parametrize(
+    ("headers", "length"),
+    [
+        ([(b"content-length", b"0")], 0),
+        ([(b"host", b"x"), (b"content-length", b"500")], 500),
+        ([(b"content-length", b"501")], None),
+        ([(b"content-length", b"9" * 30)], None),
+        ([(b"content-length", b"-1")], None),
+        ([(b"content-length", "\u0663".encode())], None),
+        ([(b"transfer-encoding", b"chunked")], None),
+        ([(b"content-length", b"5"), (b"content-encoding", b"identity")], None),
+        ([(b"content-encoding", b"gzip"), (b"content-length", b"5")], None),
+    ],
+)
+def test_a_small_body_is_told_by_its_headers(headers: list[tuple[bytes, bytes]], length: int | None) -> None:
+    """One of 500 bytes is small where that is the bound; what is longer, encoded or does not say so is not."""
+    assert reader().small_length(headers, bytes_max=500) == length
+    assert reader(ingest_body_bytes_max=500).small_length(headers, bytes_max=1_000) == length
+
+
 @pytest.mark.parametrize(("encoding", "bound"), [("identity", "600"), ("gzip", "300")])
 async def test_a_stated_length_is_believed(encoding: str, bound: str) -> None:
     """A body that says it is too long is refused before a byte of it is read."""

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orbdo_server.api.endpoints import Endpoint
-from orbdo_server.api.events import INGEST
+from orbdo_server.api.ingest import INGEST
 from orbdo_server.api.routes import ENDPOINTS
 from orbdo_server.app import OrbdoApp
 from tests.support.every_endpoint import EVERY_ENDPOINT, UNKNOWN, Asked, Ids, filled, one_of_everything

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from orbdo_server.api.middleware import RequestBoundary, RequireKey, raw_path
+from orbdo_server.api.middleware import RequestBoundary, RequireKey, Shortcut, raw_path
 from orbdo_server.app import OrbdoApp
 from orbdo_server.core.errors import UnknownCurrencyError
 from orbdo_server.errors import ConflictError, UnavailableError
@@ -146,10 +146,41 @@ async def test_what_is_no_request_goes_straight_through(app: OrbdoApp) -> None:
     async def nothing(*_: Any) -> Any:
         return {}
 
-    await RequestBoundary(inner)({"type": "lifespan"}, nothing, nothing)
+    await RequestBoundary(Shortcut(inner, method="POST", path="/x", door=raising(AssertionError())))(
+        {"type": "lifespan"}, nothing, nothing
+    )
     guarded = RequireKey(inner, authentication=None, limiter=None)  # type: ignore[arg-type]  # neither is asked
     await guarded({"type": "websocket"}, nothing, nothing)
     assert seen == ["lifespan", "websocket"]
+
+
+@pytest.mark.parametrize(
+    ("way", "scope"),
+    [
+        ("short", {}),
+        ("short", {"root_path": ""}),
+        ("long", {"method": "GET"}),
+        ("long", {"path": "/v1/ingest/"}),
+        ("long", {"path": "/v1/events"}),
+        ("long", {"root_path": "/v1"}),
+    ],
+)
+async def test_one_address_has_a_way_of_its_own(way: str, scope: dict[str, Any]) -> None:
+    """It takes exactly the requests that the table of routes would lead there, and no other."""
+    seen: list[str] = []
+
+    async def door(*_: Any) -> None:
+        seen.append("short")
+
+    async def routes(*_: Any) -> None:
+        seen.append("long")
+
+    async def nothing(*_: Any) -> Any:
+        return {}
+
+    app = Shortcut(routes, method="POST", path="/v1/ingest", door=door)
+    await app({"type": "http", "method": "POST", "path": "/v1/ingest", **scope}, nothing, nothing)
+    assert seen == [way]
 
 
 async def test_a_method_that_an_address_does_not_take(client: httpx.AsyncClient) -> None:

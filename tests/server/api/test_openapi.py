@@ -10,12 +10,13 @@ import pytest
 from pydantic import create_model
 
 from orbdo_sdk.wire import Ping, encode
+from orbdo_server.api import backups
 from orbdo_server.api.endpoints import Endpoint
-from orbdo_server.api.events import INGEST
+from orbdo_server.api.ingest import INGEST
 from orbdo_server.api.openapi import describe
 from orbdo_server.api.routes import ENDPOINTS
 
-ALL = (*ENDPOINTS, INGEST)
+ALL = (*ENDPOINTS, INGEST, backups.RELEASE)
 DOCUMENT: dict[str, Any] = msgspec.json.decode(encode(describe(ALL, version="1.2.3")))
 
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from orbdo_server.api import backups
 from orbdo_server.api.endpoints import ANY_KEY
-from orbdo_server.api.events import INGEST
+from orbdo_server.api.ingest import INGEST
 from orbdo_server.api.routes import ENDPOINTS
 from orbdo_server.app import OrbdoApp
 from orbdo_server.core.api_keys import RANDOM_BYTES, SCOPES, KeyKind, make_secret
@@ -79,11 +80,20 @@ EXPECTED_SCOPES = {
     "GET /events/backfills/{backfill_id}": "backfills:read",
     "POST /events/backfills/{backfill_id}/close": "backfills:write",
     "POST /events/backfills/{backfill_id}/revert": "backfills:write",
+    "POST /events/search": "events:read",
+    "GET /events/volume": "events:read",
+    "GET /events/{event_id}/trace": "events:read",
+    "PUT /events/{event_id}": "corrections:write",
+    "PUT /events/{event_id}/deprecate": "corrections:write",
+    "POST /events/{event_id}/undo": "corrections:write",
+    "GET /reconciliation": "reconciliation:read",
     "POST /api_keys": "keys:write",
     "GET /api_keys": "keys:read",
     "POST /api_keys/{key_id}/revoke": "keys:write",
+    "POST /backup": "backup:write",
+    "POST /backup/release": "backup:write",
 }
-ALL = [*ENDPOINTS, INGEST]
+ALL = [*ENDPOINTS, INGEST, *backups.ENDPOINTS]
 PATH_IDS = {**UNKNOWN, "feature": "nothing"}
 
 
@@ -104,7 +114,13 @@ def test_every_scope_exists_and_is_asked_for() -> None:
     """No endpoint asks for what no key can have; what no endpoint asks for is there for those to come."""
     asked = set(EXPECTED_SCOPES.values()) - {ANY_KEY}
     assert asked <= SCOPES
-    assert SCOPES - asked == {"entitlements:write", "events:read", "usage:write"}
+    assert SCOPES - asked == {
+        "backup:read",
+        "corrections:read",
+        "entitlements:write",
+        "reconciliation:write",
+        "usage:write",
+    }
 
 
 def test_what_changes_something_needs_a_write_scope() -> None:
@@ -112,7 +128,7 @@ def test_what_changes_something_needs_a_write_scope() -> None:
     reading_posts = {
         f"{endpoint.method} {endpoint.path}" for endpoint in ALL if endpoint.method == "POST" and not endpoint.writes
     }
-    assert reading_posts == {"POST /prices/{price_id}/calculate"}
+    assert reading_posts == {"POST /prices/{price_id}/calculate", "POST /events/search"}
     assert all(endpoint.writes for endpoint in ALL if endpoint.method == "PUT")
     assert not any(endpoint.writes for endpoint in ALL if endpoint.method == "GET")
 

@@ -196,3 +196,53 @@ def test_the_second_signal_is_obeyed_at_once(tmp_path: Path) -> None:
             running.wait(0.5)
         running.terminate()
         assert running.wait(1) == -signal.SIGTERM
+
+
+def one_event(key: str, *, path: str = "/v1/ingest", version: str = "1.1", header: str = "") -> bytes:
+    """A request with one event."""
+    body = b"".join(ingest(key)).partition(b"\r\n\r\n")[2]
+    head = f"POST {path} HTTP/{version}\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n{header}"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+HEADERS = ["cache-control", "content-length", "content-type", "date", "x-content-type-options", "x-request-id"]
+
+
+@pytest.mark.parametrize("parser", ["httptools", "h11"])
+def test_both_parsers_acknowledge_events_alike(tmp_path: Path, parser: str) -> None:
+    """The short way of writing an acknowledgement has every header of the long one, on a connection that is kept."""
+    with serving(tmp_path, http_parser=parser) as (_, port), Wire(port) as wire:
+        names = set()
+        for number in range(3):
+            answer = wire.send(one_event(f"{number}")).answer()
+            assert (answer.status, answer.body) == (200, b'{"validation_failed":[],"debug":null}')
+            assert sorted(answer.headers) == HEADERS
+            assert (answer.headers["content-type"], answer.headers["cache-control"]) == ("application/json", "no-store")
+            names.add(answer.headers["x-request-id"])
+        assert len(names) == 3
+        wire.send(one_event("3", path="/v1/ingest?debug=true"))
+        assert wire.answer().json()["debug"]["ingested"] == ["3"]
+
+
+@pytest.mark.parametrize("parser", ["httptools", "h11"])
+def test_requests_behind_each_other_are_answered_in_order(tmp_path: Path, parser: str) -> None:
+    """However many come at once, whatever they ask, and whether or not their answers have bodies."""
+    ping = f"HEAD /v1/ping HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n".encode()
+    with serving(tmp_path, http_parser=parser) as (_, port), Wire(port) as wire:
+        assert wire.send(one_event("first")).answer().status == 200
+        wire.send(one_event("a") + one_event("b", path="/v1/none") + one_event("c") + READY + one_event("d"))
+        assert [wire.answer().status for _ in range(5)] == [200, 404, 200, 200, 200]
+        wire.send(ping)
+        assert wire.read(65_536).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert wire.send(one_event("e")).answer().status == 200
+
+
+@pytest.mark.parametrize("parser", ["httptools", "h11"])
+@pytest.mark.parametrize("last", [{"header": "Connection: close\r\n"}, {"version": "1.0"}])
+def test_the_last_request_of_a_connection_is_told_so(tmp_path: Path, parser: str, last: dict[str, str]) -> None:
+    """The answer says that the connection ends, and it does."""
+    with serving(tmp_path, http_parser=parser) as (_, port), Wire(port) as wire:
+        assert wire.send(one_event("first")).answer().status == 200
+        answer = wire.send(one_event("last", **last)).answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert wire.rest() == b""

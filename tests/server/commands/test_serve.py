@@ -106,5 +106,5 @@ def test_a_damaged_database_is_one_sentence(tmp_path: Path, capsys: pytest.Captu
 def test_a_folder_in_use_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two servers on one folder would each believe to be the only one."""
     app = create_app(Settings(data=tmp_path))
-    assert "already open" in refusal(capsys, tmp_path)
+    assert "in use" in refusal(capsys, tmp_path)
     app.close()

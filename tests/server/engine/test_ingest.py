@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orbdo_server.core.events import Event
+from orbdo_server.core.periods import Period
 from orbdo_server.engine.ingest import (
     GROUP_MAX,
     QUEUE_MAX,
@@ -18,16 +19,18 @@ from orbdo_server.engine.ingest import (
 )
 from orbdo_server.errors import UnavailableError
 from orbdo_server.storage.event_log import (
+    Action,
     Append,
     Appended,
     Backfill,
-    BackfillAction,
     BackfillNotOpenError,
     EventLog,
     LogUnavailableError,
+    Repeated,
     Rows,
     Scope,
     SelectFrom,
+    StoredEvent,
 )
 from orbdo_server.storage.event_log.duckdb import DuckDBEventLog
 from tests.support.logged_events import RECEIVED, TENANT, answer, close, create, event, keys, units
@@ -41,8 +44,6 @@ class FakeLog:
     def __init__(self) -> None:
         self.groups: list[list[list[str]]] = []
         self.failures: list[Exception] = []
-        self.maintained = 0
-        self.maintenance_failure: Exception | None = None
         self.began = threading.Semaphore(0)
         self.may_write = threading.Event()
         self.may_write.set()
@@ -56,17 +57,21 @@ class FakeLog:
         self.groups.append([[one.idempotency_key for one in batch.events] for batch in batches])
         return [answer(len(self.groups), [one.idempotency_key for one in batch.events]) for batch in batches]
 
-    def maintain(self) -> None:
-        """Count, and fail if told."""
-        self.maintained += 1
-        if self.maintenance_failure is not None:
-            raise self.maintenance_failure
-
     def position(self) -> int:
         """How many groups there were."""
         return len(self.groups)
 
-    def record_backfill(self, tenant: str, action: BackfillAction) -> int:
+    def record(self, tenant: str, action: Action) -> int:
+        """Not asked here."""
+        raise AssertionError
+
+    def stored(
+        self, tenant: str, keys: Sequence[str], *, as_of: int, period: Period | None = None
+    ) -> list[StoredEvent]:
+        """Not asked here."""
+        raise AssertionError
+
+    def repeats(self, tenant: str, key: str) -> list[Repeated]:
         """Not asked here."""
         raise AssertionError
 
@@ -324,6 +329,18 @@ async def test_an_event_loop_that_is_gone_does_no_harm(fake: FakeLog, start: Cal
     assert [keys for group in fake.groups for keys in group] == [["first"], ["gone"], ["b"]]
 
 
+async def test_what_is_refused_at_once_leaves_nothing_behind(fake: FakeLog, start: Callable[..., Ingest]) -> None:
+    """Whoever only takes a number for the answer hears of a full queue before there is anything to wait for."""
+    ingest = start(fake, queue_max=Load(events=1, property_bytes=100))
+    first = await stopped(fake, ingest)
+    answer = ingest.enqueue(TENANT, [event("a")], received_at=RECEIVED)
+    with pytest.raises(QueueFullError):
+        ingest.enqueue(TENANT, [event("b")], received_at=RECEIVED)
+    assert ingest.queued == Load(events=1, property_bytes=11)
+    fake.may_write.set()
+    assert [(await one).ingested for one in (first, answer)] == [["first"], ["a"]]
+
+
 async def test_several_loops_share_one_way_in(log: DuckDBEventLog, start: Callable[..., Ingest]) -> None:
     """Each is answered on its own."""
     ingest = start(log)
@@ -334,17 +351,6 @@ async def test_several_loops_share_one_way_in(log: DuckDBEventLog, start: Callab
     told = await asyncio.gather(*(asyncio.to_thread(asyncio.run, twenty(name)) for name in "xyz"))
     assert [len(one) for one in told] == [20, 20, 20]
     assert log.position() == 60
-
-
-async def test_the_log_is_maintained_after_the_answers(fake: FakeLog, start: Callable[..., Ingest]) -> None:
-    """Once a group; a failure there hurts nobody."""
-    ingest = start(fake)
-    await ingest.submit(TENANT, [event("a")], received_at=RECEIVED)
-    fake.maintenance_failure = OSError("no space left")
-    await ingest.submit(TENANT, [event("b")], received_at=RECEIVED)
-    assert (await ingest.submit(TENANT, [event("c")], received_at=RECEIVED)).ingested == ["c"]
-    ingest.close()
-    assert fake.maintained == 3
 
 
 async def test_closing_writes_what_waits(fake: FakeLog, start: Callable[..., Ingest]) -> None:

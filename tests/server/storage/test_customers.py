@@ -36,6 +36,18 @@ def test_existing_ids_are_those_of_the_tenant(transaction: Transaction) -> None:
     assert customers.existing_ids(transaction.connection, tenant=RIVAL, customer_ids=wanted) == set()
 
 
+def test_existing_external_ids_are_those_of_the_tenant(transaction: Transaction) -> None:
+    """A name that another tenant's customer has is nobody's."""
+    customers.insert(transaction.connection, ADA)
+
+    def existing(tenant: str) -> set[str]:
+        return customers.existing_external_ids(
+            transaction.connection, tenant=tenant, external_customer_ids=["ada", "bob", ADA.id]
+        )
+
+    assert (existing(TENANT), existing(RIVAL)) == ({"ada"}, set())
+
+
 def test_an_external_id_is_unique_to_the_tenant(transaction: Transaction) -> None:
     """Two tenants may have an Ada each; customers without an id of their own are many."""
     customers.insert(transaction.connection, ADA)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from orbdo_server.errors import DamagedDatabaseError, NewerDatabaseError, UnavailableError
 from orbdo_server.storage import tenants
-from orbdo_server.storage.database import BUSY_TIMEOUT_MS, MIGRATIONS, Database, revisions
+from orbdo_server.storage.database import BUSY_TIMEOUT_MS, MIGRATIONS, Database, look_up_state, revisions
 from orbdo_server.storage.tables import metadata
 from tests.server.conftest import NOW, TENANT
 
@@ -337,3 +337,29 @@ def test_a_mistake_of_ours_is_no_passing_trouble(database: Database) -> None:
     """A wrong statement stays what it is: coming again would not help."""
     with pytest.raises(OperationalError, match="no such table"), database.read() as connection:
         connection.execute(text("SELECT * FROM nowhere"))
+
+
+def test_a_copy_is_of_one_moment(database: Database, tmp_path: Path) -> None:
+    """What is not committed is not in it, what is in the write-ahead file alone is; a writer is not in its way."""
+    with database.write() as connection:
+        add(connection, "committed")
+    with database.write() as connection:
+        add(connection, "open")
+        database.copy_to(tmp_path / "copy")
+    copy = Database(f"sqlite:///{tmp_path / 'copy'}")
+    assert names(copy) == {"acme", "globex", "committed"}
+    copy.close()
+    assert [path.name for path in tmp_path.glob("copy*unfinished")] == []
+
+
+def test_a_value_can_be_looked_up_from_outside(database: Database, tmp_path: Path) -> None:
+    """While the database is open elsewhere; there is none of a file that is not there, and none is made."""
+    with database.write() as connection:
+        tenants.put_state(connection, name="a", value="1")
+    path = tmp_path / "control.sqlite3"
+    assert [look_up_state(path, name) for name in ("a", "b")] == ["1", None]
+    assert look_up_state(tmp_path / "nowhere", "a") is None
+    assert not (tmp_path / "nowhere").exists()
+    (tmp_path / "damaged").write_bytes(b"something else" * 100)
+    with pytest.raises(DamagedDatabaseError):
+        look_up_state(tmp_path / "damaged", "a")

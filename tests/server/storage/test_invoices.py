@@ -3,6 +3,7 @@
 import threading
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from orbdo_server.core.invoice_states import REASON_SUBSCRIPTION, Invoice, InvoiceStatus, Payment
+from orbdo_server.core.periods import Period
 from orbdo_server.engine.transaction import Transaction
 from orbdo_server.storage import customers, invoices, subscriptions
 from orbdo_server.storage.database import Database
@@ -160,7 +162,7 @@ def test_a_page_is_filtered_and_newest_first(ledger: Transaction) -> None:
             ),
         )
 
-    def ids(**filters: str) -> tuple[list[str], bool]:
+    def ids(**filters: Any) -> tuple[list[str], bool]:
         found, more = invoices.page(ledger.connection, tenant=TENANT, statuses=[ISSUED], after=None, limit=2, **filters)
         return [invoice.id for invoice in found], more
 
@@ -168,6 +170,10 @@ def test_a_page_is_filtered_and_newest_first(ledger: Transaction) -> None:
     assert ids(customer_id=CUSTOMER.id, subscription_id="sub_ada") == (["inv_3", "inv_2"], True)
     assert ids(customer_id="cus_other") == ([], False)
     assert ids(subscription_id="sub_other") == ([], False)
+    assert ids(meeting=Period(utc(2023, 11, 30), utc(2024, 1, 1))) == (["inv_3", "inv_2"], True)
+    # Periods that only touch do not meet.
+    assert ids(meeting=Period(utc(2023, 12, 1), utc(2024, 1, 1))) == ([], False)
+    assert ids(meeting=Period(utc(2023, 10, 1), utc(2023, 11, 1))) == ([], False)
 
 
 def test_a_page_goes_on_after_a_position(ledger: Transaction) -> None:
@@ -202,6 +208,19 @@ def test_numbers_count_up_from_one_for_each_tenant(ledger: Transaction) -> None:
     ledger.connection.execute(insert(tenants).values(id="other", name="Other", created_at=MADE))
     numbers = [invoices.take_number(ledger.connection, tenant=tenant) for tenant in (TENANT, TENANT, "other")]
     assert numbers == [1, 2, 1]
+
+
+def test_numbers_can_be_skipped_and_never_go_back(ledger: Transaction) -> None:
+    """Of a tenant that had some, and of one that had none."""
+    connection = ledger.connection
+    assert invoices.skip_numbers(connection, tenant=TENANT, last_number=4) is True
+    assert invoices.take_number(connection, tenant=TENANT) == 5
+    assert [invoices.skip_numbers(connection, tenant=TENANT, last_number=last) for last in (4, 5, 9)] == [
+        False,
+        True,
+        True,
+    ]
+    assert invoices.take_number(connection, tenant=TENANT) == 10
 
 
 def test_a_number_is_given_back_when_the_transaction_is_undone(database: Database) -> None:

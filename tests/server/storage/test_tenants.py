@@ -39,3 +39,15 @@ def test_agents_are_those_of_their_account(transaction: Transaction) -> None:
     assert tenants.count_agents(transaction.connection, tenant="main") == 2
     assert tenants.count_agents(transaction.connection, tenant="main_") == 1
     assert tenants.count_agents(transaction.connection, tenant="other") == 0
+
+
+def test_a_value_of_the_server_can_be_replaced_and_forgotten(transaction: Transaction) -> None:
+    """Whether there was one before or not."""
+    connection = transaction.connection
+    for value in ("first", "second"):
+        tenants.put_state(connection, name="a", value=value)
+        assert tenants.read_state(connection, name="a") == value
+    tenants.put_state(connection, name="b", value="other")
+    for _ in range(2):
+        tenants.delete_state(connection, name="a")
+    assert (tenants.read_state(connection, name="a"), tenants.read_state(connection, name="b")) == (None, "other")

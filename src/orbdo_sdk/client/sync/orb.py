@@ -43,6 +43,7 @@ from orbdo_sdk.client._transport import SyncTransport
 from orbdo_sdk.client._vocabulary import path
 from orbdo_sdk.client.sync._snapshots import Snapshots
 from orbdo_sdk.client.sync.resources.api_keys import ApiKeys
+from orbdo_sdk.client.sync.resources.backups import Backups
 from orbdo_sdk.client.sync.resources.customers import Customers
 from orbdo_sdk.client.sync.resources.entitlements import Entitlements
 from orbdo_sdk.client.sync.resources.events import Backfills, Events
@@ -53,6 +54,7 @@ from orbdo_sdk.client.sync.resources.meter import Meter
 from orbdo_sdk.client.sync.resources.metrics import Metrics
 from orbdo_sdk.client.sync.resources.plans import Plans
 from orbdo_sdk.client.sync.resources.prices import Prices
+from orbdo_sdk.client.sync.resources.reconciliation import Reconciliations
 from orbdo_sdk.client.sync.resources.subscriptions import Subscriptions
 from orbdo_sdk.wire import Ping
 
@@ -69,7 +71,7 @@ class SyncOrb:
 
     ``meter`` takes usage in and reads it back; ``customers``, ``items``, ``metrics``, ``prices``, ``plans`` and
     ``features`` are the catalogue; ``subscriptions`` and ``invoices`` are the billing; ``entitlements`` are what your
-    app asks before it works; ``events`` and ``api_keys`` are for the operator.
+    app asks before it works; ``events``, ``reconciliation``, ``api_keys`` and ``backups`` are for the operator.
 
     ``base_url`` and ``api_key`` come from ORBDO_BASE_URL and ORBDO_API_KEY when they are not given. ``timeout`` and
     ``retry`` bound every call, ``limits`` the buffer of events, ``snapshots`` the entitlements held. Events that cannot
@@ -221,5 +223,7 @@ class SyncOrb:
         self.subscriptions = Subscriptions(transport, changed=changed)
         self.invoices = Invoices(transport, now=utc_now)
         self.entitlements = Entitlements(self._snapshots, now=utc_now)
-        self.events = Events(Backfills(transport, self._settings.limits, now=utc_now))
+        self.events = Events(transport, Backfills(transport, self._settings.limits, now=utc_now))
+        self.reconciliation = Reconciliations(transport)
         self.api_keys = ApiKeys(transport)
+        self.backups = Backups(transport)

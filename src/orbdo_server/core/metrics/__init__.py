@@ -5,15 +5,17 @@ properties and the aggregates around it, and what a database runs is written ane
 DECIMAL(38,12): sums and differences are exact, products and quotients are rounded half away from zero at 12 decimals.
 """
 
-from orbdo_server.core.metrics.duckdb import duckdb_select
+from orbdo_server.core.metrics.duckdb import duckdb_condition, duckdb_select
 from orbdo_server.core.metrics.errors import InvalidGroupError, InvalidMetricError, Position
-from orbdo_server.core.metrics.metric import Metric, parse_metric
+from orbdo_server.core.metrics.metric import Metric, parse_condition, parse_metric
 
 __all__ = [
     "InvalidGroupError",
     "InvalidMetricError",
     "Metric",
     "Position",
+    "duckdb_condition",
     "duckdb_select",
+    "parse_condition",
     "parse_metric",
 ]

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from orbdo_server.core.metrics.accounting import FALSE, TRUE, accounts_of, used
 from orbdo_server.core.metrics.duckdb_terms import Term, Terms, property_sql
-from orbdo_server.core.metrics.errors import InvalidGroupError
+from orbdo_server.core.metrics.errors import InvalidGroupError, refuse
 from orbdo_server.core.metrics.expressions import COLUMNS, Aggregate, Expression, Kind, walk
 from orbdo_server.core.metrics.fixed_point import NUMBER_TYPE
-from orbdo_server.core.metrics.levels import Levels
-from orbdo_server.core.metrics.limits import GROUPS_MAX, PROPERTY_NAME_LENGTH_MAX
+from orbdo_server.core.metrics.levels import Levels, NoLevels, TooLongError
+from orbdo_server.core.metrics.limits import CONDITION_CHARACTERS_MAX, GROUPS_MAX, PROPERTY_NAME_LENGTH_MAX
 from orbdo_server.core.metrics.metric import Metric
 from orbdo_server.core.metrics.names import is_property_name
 
@@ -48,6 +48,21 @@ def duckdb_select(metric: Metric, group_by: Sequence[str] = (), *, source: str =
     totalled = f"(SELECT {', '.join(columns)} FROM {events.relation(source)}{where}{by})"  # noqa: S608 - written from the checked tree
     answer = [*groups, f"CAST({quantity.sql} AS {NUMBER_TYPE}) AS quantity", *counts]
     return f"SELECT {', '.join(answer)} FROM {results.relation(totalled)}"  # noqa: S608 - as above
+
+
+def duckdb_condition(condition: Expression) -> str:
+    """A condition on one event, from ``parse_condition``, as SQL over the columns that ``duckdb_select`` names.
+
+    It is TRUE or FALSE: what cannot be told, since a property is absent or not of its kind, is FALSE. Raises
+    ``InvalidMetricError`` when it is longer than ``CONDITION_CHARACTERS_MAX``, which a quotient is.
+    """
+    try:
+        sql = Terms(NoLevels(length_max=CONDITION_CHARACTERS_MAX)).term(condition).sql
+    except TooLongError:
+        sql = ""
+    if not 0 < len(sql) <= CONDITION_CHARACTERS_MAX:
+        refuse(sql, 0, "the condition has too many products and quotients in each other", "write it flatter")
+    return f"coalesce({sql}, FALSE)"
 
 
 class _Totals:

@@ -30,3 +30,24 @@ class Levels:
             named = [f"{sql} AS {name}" for sql, name in columns.items()] or ([] if kept else ["TRUE AS found"])
             relation = f"(SELECT {', '.join(kept + named)} FROM {relation})"  # noqa: S608 - columns come from the checked tree
         return relation
+
+
+class NoLevels(Levels):
+    """Every value is written out where it is needed, for a condition that stands in a WHERE of its own.
+
+    A quotient needs its operands some forty times, so that the text has a bound.
+    """
+
+    def __init__(self, *, length_max: int) -> None:
+        super().__init__(prefix="", keeps_source=False)
+        self._length_max = length_max
+
+    def column(self, level: int, sql: str) -> str:  # noqa: ARG002 - there are none
+        """The text itself; ``TooLongError`` past ``length_max`` characters."""
+        if len(sql) > self._length_max:
+            raise TooLongError
+        return f"({sql})"
+
+
+class TooLongError(Exception):
+    """What is to be written out is longer than its bound."""

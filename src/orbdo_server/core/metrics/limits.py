@@ -34,3 +34,7 @@ NUMBER_DECIMALS_MAX: Final = 12
 
 GROUPS_MAX: Final = 8
 """Properties that usage may be grouped by at once."""
+
+CONDITION_CHARACTERS_MAX: Final = 16_384
+"""Characters of a condition once it is written for a database without columns in between: fourteen comparisons of
+numbers or two products. A quotient is longer: written out like this it takes 50 microseconds an event."""

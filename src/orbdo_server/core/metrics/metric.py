@@ -1,5 +1,7 @@
 """From the text of a metric to a checked ``Metric``. Nothing here reads events or knows a database."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -40,16 +42,41 @@ def parse_metric(sql: str) -> Metric:
     Bare names are properties of the event unless ``expressions.COLUMNS`` has them; columns are matched in any case,
     properties as they are written. Raises ``InvalidMetricError`` with the position of what is not part of the language.
     """
+    with _bounded_recursion():
+        result, condition = _read(sql, _tree(sql, _tokens(sql)))
+    return _metric(sql, result, condition)
+
+
+def parse_condition(sql: str) -> Expression:
+    """What the text says of one event, true or false: ``tokens > 100 AND model = 'a'``, what may stand after WHERE.
+
+    Names are read as in a metric. Raises ``InvalidMetricError`` with the position of what is not part of the language.
+    """
+    if not sql.strip():
+        refuse(sql, 0, "the condition is empty", "compare a property: tokens > 100")
+    tokens = _tokens(sql)
+    if tokens[0].token_type is TokenType.SELECT:
+        refuse(sql, tokens[0].start, "a SELECT", "write what would stand after its WHERE")
+    with _bounded_recursion():
+        condition = read_condition(Reading(sql=sql, place=Place.EVENT), _tree(sql, tokens))
+    _check_properties(sql, condition)
+    return condition
+
+
+def _tokens(sql: str) -> list[Token]:
     tokens = read_tokens(sql)
     check_syntax(sql, tokens)
+    return tokens
+
+
+@contextmanager
+def _bounded_recursion() -> Iterator[None]:
     try:
-        tree = _tree(sql, tokens)
-        result, condition = _read(sql, tree)
+        yield
     except RecursionError as error:
         raise InvalidMetricError(
             "the metric nests too deeply", position=Position(line=1, column=1), expected="write it flatter"
         ) from error
-    return _metric(sql, result, condition)
 
 
 def _tree(sql: str, tokens: list[Token]) -> exp.Expr:
@@ -103,10 +130,7 @@ def _metric(sql: str, result: Expression, condition: Expression | None) -> Metri
         refuse(sql, 0, "no aggregate", "aggregate the events, as in sum(tokens) or count(*)")
     if len(aggregates) > AGGREGATES_MAX:
         refuse(sql, 0, f"{len(aggregates)} aggregates", f"at most {AGGREGATES_MAX}")
-    parts = [*walk(result), *(walk(condition) if condition is not None else ())]
-    properties = {part.name for part in parts if isinstance(part, Property)}
-    if len(properties) > PROPERTIES_MAX:
-        refuse(sql, 0, f"{len(properties)} properties", f"at most {PROPERTIES_MAX}")
+    properties = _check_properties(sql, result, *([] if condition is None else [condition]))
     return Metric(
         sql=canonical_sql(result, condition),
         result=result,
@@ -114,3 +138,12 @@ def _metric(sql: str, result: Expression, condition: Expression | None) -> Metri
         aggregates=tuple(sorted({aggregate.name for aggregate in aggregates})),
         properties=tuple(sorted(properties)),
     )
+
+
+def _check_properties(sql: str, *expressions: Expression) -> set[str]:
+    """The names of the properties that are read; refused when they are too many."""
+    parts = (part for expression in expressions for part in walk(expression))
+    properties = {part.name for part in parts if isinstance(part, Property)}
+    if len(properties) > PROPERTIES_MAX:
+        refuse(sql, 0, f"{len(properties)} properties", f"at most {PROPERTIES_MAX}")
+    return properties

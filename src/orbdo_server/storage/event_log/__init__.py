@@ -7,7 +7,7 @@ key was seen before, and whether a backfill still takes events. Everything else 
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -22,16 +22,25 @@ from orbdo_server.storage.event_log.backfills import (
     BackfillReverted,
     BackfillStatus,
 )
+from orbdo_server.storage.event_log.corrections import (
+    CorrectionAction,
+    CorrectionRecord,
+    CorrectionUndone,
+    EventAmended,
+    EventDeprecated,
+)
 from orbdo_server.storage.event_log.errors import (
     BackfillNotOpenError,
     BackfillTransitionError,
     FuturePositionError,
+    LogDamagedError,
     LogUnavailableError,
     ReadTimeoutError,
     ResultTooLargeError,
 )
 
 __all__ = [
+    "Action",
     "Append",
     "Appended",
     "Backfill",
@@ -42,15 +51,28 @@ __all__ = [
     "BackfillReverted",
     "BackfillStatus",
     "BackfillTransitionError",
+    "CorrectionAction",
+    "CorrectionRecord",
+    "CorrectionUndone",
+    "EventAmended",
+    "EventDeprecated",
     "EventLog",
+    "EventState",
     "FuturePositionError",
+    "HourOfState",
+    "LogDamagedError",
     "LogUnavailableError",
     "ReadTimeoutError",
+    "Repeated",
     "ResultTooLargeError",
     "Rows",
     "Scope",
     "SelectFrom",
+    "StoredEvent",
 ]
+
+Action: TypeAlias = BackfillAction | CorrectionAction
+"""What is recorded in the log beside the events themselves; the overlay follows from it."""
 
 
 SelectFrom: TypeAlias = Callable[[str], str]
@@ -70,27 +92,71 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
 class Appended(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one ``Append``, as idempotency keys; each of its events is in exactly one of the lists.
 
-    ``duplicates`` were there with the same payload, ``conflicts`` with another one, which stays. A reading at
-    ``position`` sees all of them.
+    ``duplicates`` were there with the same payload, ``conflicts`` with another one, which stays; the event of
+    ``deprecated`` was there and deprecated, so that its key is spent. A reading at ``position`` sees all of them.
     """
 
     position: int
     ingested: list[str]
     duplicates: list[str]
     conflicts: list[str]
+    deprecated: list[str] = []
+
+
+EventState: TypeAlias = Literal["in_effect", "amended", "undone", "deprecated", "replaced", "pending", "reverted"]
+"""Why a stored row is in effect or not at a position; the first that holds:
+
+- ``pending``, ``reverted``: its backfill is not closed, or is undone
+- ``amended``: a later amendment stands in its place
+- ``undone``: it is an amendment that was taken back
+- ``deprecated``: it stands for its event, which is deprecated
+- ``replaced``: a backfill replaced it
+- ``in_effect``: the relation ``events`` has it
+"""
+
+
+class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the log: where it lies, how it came, and what it is at the position that was asked for.
+
+    ``amends`` is the position of the first row of its key when it is an amendment.
+    """
+
+    position: int
+    event: Event
+    received_at: datetime
+    backfill_id: str | None
+    amends: int | None
+    state: EventState
+
+
+class HourOfState(msgspec.Struct, frozen=True, kw_only=True):
+    """How many stored rows of one hour of event time, which begins at ``hour``, are in a state."""
+
+    hour: datetime
+    state: EventState
+    events: int
+
+
+class Repeated(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that came again under a key that was there: when, and whether it said something else."""
+
+    idempotency_key: str
+    received_at: datetime
+    conflict: bool
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """Which events a reading sees: those in effect for ``tenant`` at the position ``as_of``.
 
-    ``customer`` and ``period`` narrow it further. An event is a customer's by either of its two names, whenever the
-    customer came to exist.
+    ``customer``, ``period`` and ``keys``, which are idempotency keys, narrow it further. An event is a customer's by
+    either of its two names, whenever the customer came to exist.
     """
 
     tenant: str
     as_of: int
     customer: CustomerRef | None = None
     period: Period | None = None
+    keys: tuple[str, ...] | None = None
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -118,15 +184,45 @@ class EventLog(Protocol):
         """
         ...
 
-    def record_backfill(self, tenant: str, action: BackfillAction) -> int:
-        """Record what happened to a backfill, on disk when this returns; the position it takes effect at.
+    def record(self, tenant: str, action: Action) -> int:
+        """Record an action on a backfill or an event, on disk when this returns; the position it takes effect at.
 
-        ``BackfillTransitionError`` when the backfill's present state does not allow it, ``LogUnavailableError``.
+        ``BackfillTransitionError`` or ``CorrectionError`` when the present state does not allow it,
+        ``LogUnavailableError``.
         """
         ...
 
     def backfills(self, tenant: str, *, as_of: int) -> list[Backfill]:
         """The tenant's backfills as they stood at a position, oldest first, with how many events they had."""
+        ...
+
+    def corrections(self, tenant: str, *, as_of: int) -> list[CorrectionRecord]:
+        """What was done to single events of the tenant at or before a position, oldest first."""
+        ...
+
+    def due_backfills(self, *, at: datetime) -> list[tuple[str, str]]:
+        """The open backfills of all tenants whose close time has come, as tenant and id, the earliest first."""
+        ...
+
+    def stored(
+        self, tenant: str, keys: Sequence[str], *, as_of: int, period: Period | None = None
+    ) -> list[StoredEvent]:
+        """Every row with one of the idempotency keys at or before a position, in effect or not, in order of position.
+
+        ``period`` narrows it by the time of the events. ``ReadTimeoutError``, ``LogUnavailableError``.
+        """
+        ...
+
+    def states_by_hour(self, tenant: str, period: Period, *, as_of: int) -> list[HourOfState]:
+        """How many rows of each state there are in each hour of the period, at or before a position; none of no rows.
+
+        Every stored row counts once, in the hour of its event. ``FuturePositionError``, ``ReadTimeoutError``,
+        ``LogUnavailableError``.
+        """
+        ...
+
+    def repeats(self, tenant: str, key: str) -> list[Repeated]:
+        """How often an event came again under its key and was not taken, oldest first."""
         ...
 
     def read(self, select: str | SelectFrom, *, scope: Scope, parameters: Mapping[str, object] | None = None) -> Rows:
@@ -142,10 +238,6 @@ class EventLog(Protocol):
         ``FuturePositionError`` when the log has not reached the scope's position; ``ReadTimeoutError`` and
         ``ResultTooLargeError`` at the bounds of the store; ``LogUnavailableError``.
         """
-        ...
-
-    def maintain(self) -> None:
-        """Do what is due for the files of the log, between two appends; what it cannot do now, it does next time."""
         ...
 
     def close(self) -> None:

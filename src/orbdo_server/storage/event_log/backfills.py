@@ -4,7 +4,7 @@ It is never stored as such. The log keeps what happened to it, and what it is at
 that an older position has the same answer for ever.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal, TypeAlias, assert_never
 
@@ -19,13 +19,19 @@ BackfillStatus: TypeAlias = Literal["pending", "reflected", "reverted"]
 
 
 class BackfillCreated(msgspec.Struct, frozen=True, kw_only=True, tag="created"):
-    """A backfill begins to take events of the timeframe, of one customer or of all."""
+    """A backfill begins to take events of the timeframe, of one customer or of all.
+
+    It is closed at ``close_time`` by whoever looks then. ``deprecation_filter`` is the text of a condition on an event,
+    which narrows what is replaced.
+    """
 
     backfill_id: str
     at: datetime
     timeframe: Period
     customer: CustomerRef | None
     replace_existing_events: bool
+    close_time: datetime | None = None
+    deprecation_filter: str | None = None
 
 
 class BackfillClosed(msgspec.Struct, frozen=True, kw_only=True, tag="closed"):
@@ -54,6 +60,8 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True):
     replace_existing_events: bool
     created_at: datetime
     created_position: int
+    close_time: datetime | None = None
+    deprecation_filter: str | None = None
     closed_at: datetime | None = None
     closed_position: int | None = None
     reverted_at: datetime | None = None
@@ -68,7 +76,11 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True):
         return "pending" if self.closed_position is None else "reflected"
 
     def replaces(self, event: Event) -> bool:
-        """Whether the event is of those that are out of effect once this backfill is closed, if it is in effect now."""
+        """Whether an event with its key makes this one go out of effect once the backfill is closed.
+
+        Without a filter it goes in any case. With one it goes if the filter holds for it, or an event of the backfill
+        has its key.
+        """
         return self.replace_existing_events and self.timeframe.contains(event.timestamp) and self._is_of(event)
 
     def _is_of(self, event: Event) -> bool:
@@ -115,6 +127,16 @@ def standing(records: Iterable[Record], *, as_of: int) -> dict[str, Backfill]:
     return backfills
 
 
+def due(backfills: Mapping[tuple[str, str], Backfill], *, at: datetime) -> list[tuple[str, str]]:
+    """Of the backfills by tenant and id, the open ones whose close time has come, the earliest first."""
+    ready = [
+        (backfill.close_time, key)
+        for key, backfill in backfills.items()
+        if backfill.status == "pending" and backfill.close_time is not None and backfill.close_time <= at
+    ]
+    return [key for _, key in sorted(ready)]
+
+
 def _created(position: int, action: BackfillCreated) -> Backfill:
     return Backfill(
         id=action.backfill_id,
@@ -123,6 +145,8 @@ def _created(position: int, action: BackfillCreated) -> Backfill:
         replace_existing_events=action.replace_existing_events,
         created_at=action.at,
         created_position=position,
+        close_time=action.close_time,
+        deprecation_filter=action.deprecation_filter,
     )
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]  # it has no stubs
 
 from orbdo_server.core.events import Event
+from orbdo_server.storage.event_log.key_index import Positions
+from orbdo_server.storage.event_log.records import RepeatedEvent
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT = pa.timestamp("us")
@@ -17,7 +19,6 @@ _INSTANT = pa.timestamp("us")
 Table: TypeAlias = Any
 """A ``pyarrow.Table``, which is known to no type checker."""
 
-KEY_SCHEMA = pa.schema([("tenant", pa.string()), ("idempotency_key", pa.string())])
 EVENT_SCHEMA = pa.schema(
     [
         ("seq", pa.uint64()),
@@ -29,17 +30,30 @@ EVENT_SCHEMA = pa.schema(
         ("customer_id", pa.string()),
         ("received_at", _INSTANT),
         ("backfill_id", pa.string()),
+        ("amends", pa.uint64()),
         ("properties", pa.string()),
     ]
 )
 
 
+REPEAT_SCHEMA = pa.schema(
+    [
+        ("seq", pa.uint64()),
+        ("tenant", pa.string()),
+        ("idempotency_key", pa.string()),
+        ("received_at", _INSTANT),
+        ("conflict", pa.bool_()),
+    ]
+)
+
+
 class Origin(msgspec.Struct, frozen=True):
-    """What the events of one request share, and how many of them there are."""
+    """What events that came together share, and how many of them there are."""
 
     tenant: str
     backfill_id: str | None
     received_at: datetime
+    amends: int | None
     events: int
 
 
@@ -58,34 +72,44 @@ class Incoming:
         return self.table.__arrow_c_stream__(requested_schema)
 
 
-def key_table(events: Sequence[Event], origins: Sequence[Origin]) -> Table:
-    """Tenant and key of each event, in order."""
-    tenants = _texts([origin.tenant for origin in origins]).take(_origin_of_each(origins))
-    return pa.table([tenants, _texts([event.idempotency_key for event in events])], schema=KEY_SCHEMA)
-
-
-def event_table(events: Sequence[Event], origins: Sequence[Origin], *, keys: Table, first_seq: int) -> Table:
-    """All columns of the events, in order, at the positions from ``first_seq`` on; ``keys`` is their ``key_table``."""
-    origin_of_each = _origin_of_each(origins)
+def event_table(events: Sequence[Event], origins: Sequence[Origin], positions: Positions) -> Table:
+    """All columns of the events, in order, at these positions."""
+    origin_of_each = pa.array(np.repeat(np.arange(len(origins)), [origin.events for origin in origins]))
     return pa.table(
         [
-            pa.array(np.arange(first_seq, first_seq + len(events), dtype=np.uint64)),
-            keys.column("tenant"),
-            keys.column("idempotency_key"),
+            pa.array(positions),
+            _texts([origin.tenant for origin in origins]).take(origin_of_each),
+            _texts([event.idempotency_key for event in events]),
             _texts([event.event_name for event in events]),
             _instants([event.timestamp for event in events]),
             _texts([event.external_customer_id for event in events]),
             _texts([event.customer_id for event in events]),
             _instants([origin.received_at for origin in origins]).take(origin_of_each),
             _texts([origin.backfill_id for origin in origins]).take(origin_of_each),
+            pa.array([origin.amends for origin in origins], pa.uint64()).take(origin_of_each),
             _json([event.properties for event in events]),
         ],
         schema=EVENT_SCHEMA,
     )
 
 
-def _origin_of_each(origins: Sequence[Origin]) -> pa.Array:
-    return pa.array(np.repeat(np.arange(len(origins)), [origin.events for origin in origins]))
+def repeat_table(repeats: Sequence[tuple[int, RepeatedEvent]]) -> Table:
+    """All columns of events that came again, in order; each with the position that the log had then."""
+    return pa.table(
+        [
+            pa.array([position for position, _ in repeats], pa.uint64()),
+            _texts([repeated.tenant for _, repeated in repeats]),
+            _texts([repeated.idempotency_key for _, repeated in repeats]),
+            _instants([repeated.received_at for _, repeated in repeats]),
+            pa.array([repeated.conflict for _, repeated in repeats], pa.bool_()),
+        ],
+        schema=REPEAT_SCHEMA,
+    )
+
+
+def concat_tables(tables: Sequence[Table]) -> Table:
+    """One table after the other, as one; nothing is copied."""
+    return pa.concat_tables(tables)
 
 
 def _texts(values: Sequence[str | None]) -> pa.Array:

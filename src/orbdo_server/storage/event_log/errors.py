@@ -6,15 +6,18 @@
     ├── ConstraintViolationError
     │   ├── BackfillNotOpenError      an event came for a backfill that takes none
     │   ├── BackfillTransitionError   a backfill cannot become what was asked
+    │   ├── CorrectionError           an event cannot be corrected so
     │   ├── FuturePositionError       a reading is asked of a position that is not there yet
     │   └── OutOfRangeError           a number of a reading has more digits than are kept
     ├── TooLargeError
     │   └── ResultTooLargeError       a reading has more rows than are given out
     └── UnavailableError
         ├── LogUnavailableError       the log cannot be opened, written or read now
+        │   └── LogDamagedError       the files of the log lack or changed something that was acknowledged
         └── ReadTimeoutError          a reading took too long, or waited too long for its turn
 """
 
+from orbdo_server.core.errors import shown
 from orbdo_server.errors import ConstraintViolationError, TooLargeError, UnavailableError
 
 
@@ -35,6 +38,14 @@ class BackfillTransitionError(ConstraintViolationError):
         self.found = found
         self.wanted = wanted
         super().__init__(f"The backfill {backfill_id} is {found} and cannot become {wanted}.")
+
+
+class CorrectionError(ConstraintViolationError):
+    """An event cannot be corrected so, as it stands."""
+
+    def __init__(self, idempotency_key: str, problem: str) -> None:
+        self.idempotency_key = idempotency_key
+        super().__init__(f"The event {shown(idempotency_key)} {problem}.")
 
 
 class FuturePositionError(ConstraintViolationError):
@@ -66,6 +77,10 @@ class LogUnavailableError(UnavailableError):
 
     def __init__(self, detail: str = "The event log cannot take this now; nothing of the request was kept.") -> None:
         super().__init__(detail)
+
+
+class LogDamagedError(LogUnavailableError):
+    """The files of the log lack something that was acknowledged, or changed it; the text says what and how to go on."""
 
 
 class ReadTimeoutError(UnavailableError):

@@ -2,11 +2,11 @@
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from queue import Empty, LifoQueue
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -20,7 +20,11 @@ from orbdo_server.storage.event_log.errors import (
 SELECTS_REMEMBERED_MAX = 1_024
 RELATION = "events"
 SHORTEST_WAIT_SECONDS = 0.01
+# Those of a vector of DuckDB.
+STREAMED_ROWS = 2_048
 UNREADABLE = "The event log cannot be read now."
+
+T = TypeVar("T")
 
 _PARAMETER = re.compile(r"\$\w+")
 
@@ -103,6 +107,14 @@ class Readers:
             if len(rows) > self._rows_max:
                 raise ResultTooLargeError(rows_max=self._rows_max)
             return tuple(column[0] for column in cursor.description or ()), rows
+
+    def stream(self, sql: str, parameters: Mapping[str, object], consume: Callable[[Any], T]) -> T:
+        """What ``consume`` makes of the result as a ``pyarrow.RecordBatchReader``, which is good until it returns.
+
+        ``ReadTimeoutError``, ``LogUnavailableError``.
+        """
+        with self._cursor() as cursor, self._deadlines.limit(cursor):
+            return consume(cursor.sql(sql, params=dict(parameters)).to_arrow_reader(STREAMED_ROWS))
 
     def close(self) -> None:
         """Close every cursor once it is idle; a reading that still runs is interrupted, one that waits is refused."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from orbdo_server.storage.event_log.duckdb import DuckDBEventLog
+from tests.support.logged_events import the_clock
 
 
 @pytest.fixture
@@ -17,6 +18,6 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def log(path: Path) -> Iterator[DuckDBEventLog]:
     """An empty log."""
-    log = DuckDBEventLog(path, threads=1)
+    log = DuckDBEventLog(path, threads=1, clock=the_clock)
     yield log
     log.close()

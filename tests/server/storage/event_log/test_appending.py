@@ -14,9 +14,25 @@ from orbdo_server.core.event_properties import canonical, exactly_kept, problems
 from orbdo_server.core.events import Event
 from orbdo_server.storage.event_log import BackfillNotOpenError, Scope
 from orbdo_server.storage.event_log.duckdb import DuckDBEventLog
-from tests.support.logged_events import TENANT, answer, batch, close, create, event, keys, on, revert, send, units
+from tests.support.logged_events import (
+    TENANT,
+    answer,
+    batch,
+    close,
+    create,
+    event,
+    keys,
+    on,
+    revert,
+    send,
+    the_clock,
+    units,
+)
 
-ONE_HASH_FOR_ALL = "1::UBIGINT"
+
+def one_hash_for_all(_: str) -> int:
+    """Every key looks like every other one."""
+    return 1
 
 
 def test_an_empty_log_is_at_position_0(log: DuckDBEventLog) -> None:
@@ -91,10 +107,10 @@ def test_tenants_do_not_share_keys(log: DuckDBEventLog) -> None:
 
 def test_keys_are_known_after_a_restart(path: Path) -> None:
     """The index is built again from the file, positions go on where they were."""
-    first = DuckDBEventLog(path, threads=1)
+    first = DuckDBEventLog(path, threads=1, clock=the_clock)
     send(first, *[event(f"k{number}") for number in range(100)])
     first.close()
-    second = DuckDBEventLog(path, threads=1)
+    second = DuckDBEventLog(path, threads=1, clock=the_clock)
     assert second.position() == 100
     assert send(second, event("k7"), event("k100")) == answer(101, ["k100"], duplicates=["k7"])
     second.close()
@@ -102,7 +118,7 @@ def test_keys_are_known_after_a_restart(path: Path) -> None:
 
 def test_keys_that_share_a_hash_are_told_apart(path: Path) -> None:
     """With one hash for everything each key is still counted once, in a group, across groups and after a restart."""
-    log = DuckDBEventLog(path, threads=1, key_hash=ONE_HASH_FOR_ALL)
+    log = DuckDBEventLog(path, threads=1, clock=the_clock, key_hash=one_hash_for_all)
     assert log.append([batch(event("a"), event("b")), batch(event("b"), event("c"))]) == [
         answer(3, ["a", "b"]),
         answer(3, ["c"], duplicates=["b"]),
@@ -110,7 +126,7 @@ def test_keys_that_share_a_hash_are_told_apart(path: Path) -> None:
     assert send(log, event("c"), event("d"), event("a", 9)) == answer(4, ["d"], duplicates=["c"], conflicts=["a"])
     assert send(log, event("a"), tenant="other") == answer(5, ["a"])
     log.close()
-    log = DuckDBEventLog(path, threads=1, key_hash=ONE_HASH_FOR_ALL)
+    log = DuckDBEventLog(path, threads=1, clock=the_clock, key_hash=one_hash_for_all)
     assert send(log, event("d"), event("e")) == answer(6, ["e"], duplicates=["d"])
     assert keys(log) == ["a", "b", "c", "d", "e"]
     log.close()

@@ -115,7 +115,7 @@ def test_closing_ends_what_still_reads(path: Path) -> None:
     "select",
     [
         "SELECT * FROM stored_events",
-        "SELECT * FROM events JOIN backfill_actions ON true",
+        "SELECT * FROM events JOIN actions ON true",
         "SELECT (SELECT count(*) FROM main.stored_events) FROM events",
         "SELECT * FROM events WHERE seq = $p AND seq IN (SELECT seq FROM stored_events)",
         "EXPLAIN SELECT 1",

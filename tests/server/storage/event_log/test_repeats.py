@@ -10,9 +10,9 @@ from orbdo_server.storage.event_log.repeats import Claims, Entry, Repeat
 from tests.support.logged_events import ADA, RECEIVED, TENANT, days, event, on
 
 
-def entry(of: Event, backfill_id: str | None = None, *, tenant: str = TENANT) -> Entry:
+def entry(of: Event, backfill_id: str | None = None, *, tenant: str = TENANT, target: int = 0) -> Entry:
     """An event, in the log or on its way."""
-    return Entry(tenant=tenant, event=of, backfill_id=backfill_id)
+    return Entry(tenant=tenant, event=of, backfill_id=backfill_id, target=target)
 
 
 def backfill(
@@ -37,9 +37,9 @@ def backfill(
     )
 
 
-def claims(*held: Entry, backfills: tuple[Backfill, ...] = ()) -> Claims:
-    """Claims of one tenant."""
-    return Claims(held, {(TENANT, one.id): one for one in backfills})
+def claims(*held: Entry, backfills: tuple[Backfill, ...] = (), deprecated: tuple[int, ...] = ()) -> Claims:
+    """Claims of one tenant, some of whose events are deprecated."""
+    return Claims(held, {(TENANT, one.id): one for one in backfills}, {(TENANT, target) for target in deprecated})
 
 
 def test_a_key_is_claimed_once() -> None:
@@ -124,3 +124,36 @@ def test_a_replaced_event_is_found_by_either_name_of_the_customer() -> None:
     those = claims(entry(event("a")), entry(ours), backfills=(backfill("bf_1", customer=ADA),))
     assert those.claim(entry(event("a"), "bf_1")) is None
     assert those.claim(entry(ours, "bf_1")) is None
+
+
+@pytest.mark.parametrize("units", [1, 2, 3])
+def test_an_amended_event_holds_its_key_in_either_form(units: int) -> None:
+    """A client may send again what it sent first or what it corrected that to; anything else contradicts both."""
+    those = claims(entry(event("a", 1), target=7), entry(event("a", 2), target=7))
+    assert those.claim(entry(event("a", units))) is (Repeat.CONFLICT if units == 3 else Repeat.DUPLICATE)
+
+
+def test_the_key_of_a_deprecated_event_is_spent() -> None:
+    """Whatever is sent under it, also by a backfill that replaces what is there, until the deprecation is undone."""
+    held = (entry(event("a", 1), target=7), entry(event("a", 2), target=7), entry(event("b", 1), target=9))
+    those = claims(*held, backfills=(backfill("bf_1"),), deprecated=(7,))
+    assert those.claim(entry(event("a", 1))) is Repeat.DEPRECATED
+    assert those.claim(entry(event("a", 3))) is Repeat.DEPRECATED
+    assert those.claim(entry(event("a", 1), "bf_1")) is Repeat.DEPRECATED
+    assert those.claim(entry(event("b", 1))) is Repeat.DUPLICATE
+    assert claims(*held, backfills=(backfill("bf_1"),)).claim(entry(event("a", 1), "bf_1")) is None
+
+
+def test_a_deprecated_event_of_a_reverted_backfill_holds_no_key() -> None:
+    """It is out of effect for good, deprecated or not."""
+    undone = backfill("bf_1", closed=True, reverted=True)
+    held = entry(event("a"), "bf_1", target=7)
+    assert claims(held, backfills=(undone,), deprecated=(7,)).claim(entry(event("a"))) is None
+
+
+def test_beside_a_deprecated_event_the_other_one_under_the_key_is_repeated() -> None:
+    """As when a backfill sent the key before its event was deprecated: what it sent is what counts."""
+    held = (entry(event("a", 1), target=7), entry(event("a", 2), "bf_1", target=9))
+    those = claims(*held, backfills=(backfill("bf_1", closed=True),), deprecated=(7,))
+    assert those.claim(entry(event("a", 2))) is Repeat.DUPLICATE
+    assert those.claim(entry(event("a", 1))) is Repeat.CONFLICT
