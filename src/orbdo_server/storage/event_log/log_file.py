@@ -224,10 +224,15 @@ class LogFile:
 
     def _prepare(self) -> None:
         try:
-            self._require_format()
-            for statement in TABLES:
-                self.connection.execute(statement)
-            self.identity = self._identify()
+            with self._transaction():
+                self._require_format()
+                for statement in TABLES:
+                    self.connection.execute(statement)
+                known = self._known_identity()
+                self.identity = known or self._identify()
+            if known is None:
+                # From here on the log is the one that others may have noted.
+                self.connection.execute("CHECKPOINT")
             self.connection.execute("SET enable_external_access = false")
             self.connection.execute("SET lock_configuration = true")
             self.connection.register("incoming", self._incoming)
@@ -249,25 +254,24 @@ class LogFile:
             message = f"The event log has format {found}, and this version reads format {FORMAT_VERSION}."
             raise LogUnavailableError(message)
 
-    def _identify(self) -> str:
-        """The id that the log got when it was made; a new one is on disk when this returns."""
+    def _known_identity(self) -> str | None:
+        """The id that the log got when it was made; None of a new one."""
         self.connection.execute(IDENTITY_TABLE)
         row = self.connection.execute("SELECT id FROM log_identity").fetchone()
-        if row is not None:
-            return str(row[0])
+        return None if row is None else str(row[0])
+
+    def _identify(self) -> str:
         identity = new_id("log")
         self.connection.execute("INSERT INTO log_identity VALUES ($id)", {"id": identity})
-        self.connection.execute("CHECKPOINT")
         return identity
 
     def _upgrade(self, version: int) -> None:
-        with self._transaction():
-            for statement in (*UPGRADES[version], *TABLES):
-                self.connection.execute(statement)
-            counts = self.connection.execute(POSITIONS).fetchone()
-            assert counts is not None, "an aggregate has a row"
-            position = max(counts[2], counts[4])
-            self.mark_applied(Applied(position, Mark(0, position, START.digest)))
+        for statement in (*UPGRADES[version], *TABLES):
+            self.connection.execute(statement)
+        counts = self.connection.execute(POSITIONS).fetchone()
+        assert counts is not None, "an aggregate has a row"
+        position = max(counts[2], counts[4])
+        self.mark_applied(Applied(position, Mark(0, position, START.digest)))
 
 
 def _columns(blocks: Sequence[Block]) -> Table:

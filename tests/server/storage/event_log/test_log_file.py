@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -12,7 +14,7 @@ import pytest
 from orbdo_server.storage.event_log import BackfillClosed, EventLog, LogUnavailableError, Scope
 from orbdo_server.storage.event_log.applier import APPLY_AFTER_SECONDS
 from orbdo_server.storage.event_log.duckdb import DuckDBEventLog
-from orbdo_server.storage.event_log.log_file import LogFile
+from orbdo_server.storage.event_log.log_file import SLICE_ROWS, LogFile
 from orbdo_server.storage.event_log.options import (
     CHECKPOINT_JOURNAL_BYTES,
     CHECKPOINT_WAL_BYTES,
@@ -28,6 +30,7 @@ from tests.support.logged_events import (
     TENANT,
     amend,
     answer,
+    batch,
     create,
     event,
     keys,
@@ -256,6 +259,23 @@ def test_a_small_log_is_written_into_the_file_after_a_while(path: Path) -> None:
         assert monotonic() < until
         sleep(0.05)
     log.close()
+
+
+def test_a_full_chunk_is_written_once(path: Path) -> None:
+    """However many requests it came in, it is one row group, which goes straight into the database."""
+    with closing(DuckDBEventLog(path, threads=2)) as log:
+        for chunk in range(2):
+            keys = (f"{chunk}-{number}" for number in range(CHUNK_ROWS))
+            log.append(
+                [batch(*(event(key) for key in islice(keys, SLICE_ROWS))) for _ in range(0, CHUNK_ROWS, SLICE_ROWS)]
+            )
+        log.read("SELECT count(*) FROM events", scope=Scope(tenant=TENANT, as_of=2 * CHUNK_ROWS))
+        assert wal(path).stat().st_size < CHUNK_ROWS
+    with duckdb.connect(str(path), read_only=True) as connection:
+        groups = connection.execute(
+            "SELECT DISTINCT row_group_id FROM pragma_storage_info('stored_events') ORDER BY ALL"
+        ).fetchall()
+    assert groups == [(0,), (1,)]
 
 
 def test_checkpoints_come_by_the_size_of_the_write_ahead_file(path: Path) -> None:
