@@ -68,10 +68,10 @@ def _tables(path: Path, problems: list[str]) -> tuple[str, Applied]:
         problems.append(f"There is no file {path.name}.")
         return nothing
     # Under another name, so that DuckDB does not find its write-ahead file: it is not trusted, and what it has is in
-    # the journal.
-    with tempfile.TemporaryDirectory(prefix="orbdo-") as folder:
+    # the journal. A symbolic link would be followed to the name itself, and to the file beside it.
+    with tempfile.TemporaryDirectory(prefix="examination-", dir=path.parent) as folder:
         link = Path(folder) / path.name
-        link.symlink_to(path.resolve())
+        link.hardlink_to(path)
         try:
             with duckdb.connect(str(link), read_only=True) as connection:
                 return _read_tables(connection, problems)

@@ -8,7 +8,8 @@ import duckdb
 from orbdo_server.storage.event_log.duckdb import DuckDBEventLog
 from orbdo_server.storage.event_log.examination import examine, is_in_use
 from orbdo_server.storage.event_log.journal import folder_of, segment_paths
-from tests.support.logged_events import event, send, the_clock
+from orbdo_server.storage.event_log.log_file import wal_of
+from tests.support.logged_events import event, keys, send, the_clock
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -47,6 +48,18 @@ def test_what_is_in_the_journal_alone_counts(path: Path, log: DuckDBEventLog, tm
     before = contents(copy.parent)
     found = examine(copy)
     assert (found.tables, found.reaches, found.acknowledged, found.problems) == (0, 2, 2, [])
+    assert contents(copy.parent) == before
+
+
+def test_the_write_ahead_file_of_the_tables_is_not_believed(path: Path, log: DuckDBEventLog, tmp_path: Path) -> None:
+    """What a start would not read is not counted as being there."""
+    send(log, event("a"))
+    assert keys(log) == ["a"]
+    copy = crashed_copy(log, path, tmp_path / "crashed")
+    assert wal_of(copy).stat().st_size > 0
+    before = contents(copy.parent)
+    found = examine(copy)
+    assert (found.tables, found.reaches, found.acknowledged, found.problems) == (0, 1, 1, [])
     assert contents(copy.parent) == before
 
 
